@@ -1,0 +1,1692 @@
+/*
+ * ev_linuxaio.c - Linux AIO (IOCB_CMD_POLL) backend for libev
+ *
+ * Copyright (c) 2026 the ev_linuxaio authors
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
+ */
+
+/*
+ * The invariant: when linuxaio_poll goes to sleep, every direction of every
+ * watched fd is held by the kernel, either by a request in flight in the ring
+ * or by a registration in epoll; and epoll itself is held by a request of the
+ * backend (or is what we sleep in, when nothing else is in flight).
+ *
+ * What follows from how the kernel does it (fs/aio.c):
+ *
+ * - a request is one-shot. an fd whose request has completed goes on the
+ *   re-arm list (rearms), and the next linuxaio_poll submits whatever of
+ *   anfds [fd].events is not in flight: polling is level-triggered again.
+ * - there are two requests for an fd, one a direction. a direction that is
+ *   no longer wanted stays in flight and means nothing when it completes.
+ * - a request in flight holds the open file, so when the last watcher of an
+ *   fd is stopped, its requests are cancelled at once (linuxaio_release). The
+ *   event of a cancelled request still comes, so its slot is CANCELLED, and
+ *   not used again, until it has come. No event can be taken for another's.
+ * - a request is known to the kernel by the address of its iocb, so iocbs
+ *   are allocated with the ring, one for every event it may hold.
+ * - whatever the ring cannot or should not hold is left to ev_epoll.c.
+ */
+
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+/*****************************************************************************/
+/* policy, each with the measurement behind it (Linux 6.18, 2 CPUs) */
+
+/* watched fds that make a ring: below, its 40 ms at exit cost more than it saves */
+#ifndef EV_LINUXAIO_RING_FDS
+# define EV_LINUXAIO_RING_FDS 32
+#endif
+
+/* changes that make a ring for fewer fds: a loop that lives this long pays for it */
+#ifndef EV_LINUXAIO_RING_CHANGES
+# define EV_LINUXAIO_RING_CHANGES 1000
+#endif
+
+/* requests asked of io_setup, which gives twice as many: 1 page, 4 pages, 16 pages */
+#ifndef EV_LINUXAIO_RING_MIN
+# define EV_LINUXAIO_RING_MIN 62
+#endif
+#ifndef EV_LINUXAIO_RING_MAX
+# define EV_LINUXAIO_RING_MAX 1022
+#endif
+#define LINUXAIO_RING_GROWTH 4
+
+/* seconds before io_setup is tried again after it was refused */
+#define LINUXAIO_RETRY_SECONDS LINUXAIO_TS (1.)
+
+/* fds looked at by an iteration for some that could live in the ring again */
+#define LINUXAIO_SWEEP 64
+
+/* requests moved to epoll for each iteration and each new fd while draining */
+#define LINUXAIO_DRAIN 2
+
+/* highest exponent of the back-off: an fd is parked on epoll for 2^n stops */
+#define LINUXAIO_BACKOFF_MAX 6
+
+/* events taken by one io_getevents when the ring itself cannot be read */
+#define LINUXAIO_EVENTS 64
+
+/*****************************************************************************/
+/* the seam to the kernel: nothing else in this file makes a system call.     */
+/* all return -errno on failure and have no other use for errno.              */
+
+#ifdef EV_LINUXAIO_EVSYS
+# include EV_LINUXAIO_EVSYS /* tests put their own here */
+#else
+
+#ifndef SYS_epoll_pwait2
+# if !defined __alpha__ && !(defined __x86_64__ && defined __ILP32__)
+#  define SYS_epoll_pwait2 441
+# endif
+#endif
+
+inline_size
+int
+evsys_result (long res)
+{
+  return ecb_expect_false (res < 0) ? -errno : (int)res;
+}
+
+/* creates a context for that many requests. EAGAIN: quota, EINVAL: 0 requests, ENOSYS, EPERM */
+static int
+evsys_io_setup (unsigned requests, aio_context_t *ctx)
+{
+  return evsys_result (syscall (SYS_io_setup, requests, ctx));
+}
+
+/* waits for two RCU grace periods, 30 - 50 ms (fs/aio.c: kill_ioctx) */
+static int
+evsys_io_destroy (aio_context_t ctx)
+{
+  return evsys_result (syscall (SYS_io_destroy, ctx));
+}
+
+/* returns how many were taken, or the error of the first one */
+static int
+evsys_io_submit (aio_context_t ctx, long count, struct iocb **iocbs)
+{
+  return evsys_result (syscall (SYS_io_submit, ctx, count, iocbs));
+}
+
+/* EINPROGRESS is success (0 on some 5.4 and 6.8-rc), EINVAL: not in flight */
+static int
+evsys_io_cancel (aio_context_t ctx, struct iocb *iocb)
+{
+  struct io_event unused;
+
+  return evsys_result (syscall (SYS_io_cancel, ctx, iocb, &unused));
+}
+
+/* waits for at least min events for up to that many seconds, returns how many it has stored */
+static int
+evsys_io_getevents (aio_context_t ctx, long min, long count, struct io_event *events, ev_tstamp seconds)
+{
+#ifdef SYS_io_getevents
+  struct linuxaio_timespec ts;
+#else
+  struct linuxaio_timespec64 ts;
+#endif
+
+  EV_TS_SET (ts, seconds);
+
+#ifdef SYS_io_getevents
+  return evsys_result (syscall (SYS_io_getevents, ctx, min, count, events, &ts));
+#else
+  return evsys_result (syscall (SYS_io_pgetevents_time64, ctx, min, count, events, &ts, 0));
+#endif
+}
+
+/* epoll_wait with a timeout in nanoseconds. ENOSYS: before Linux 5.11 */
+static int
+evsys_epoll_pwait2 (int epfd, struct epoll_event *events, int count, ev_tstamp seconds)
+{
+#ifdef SYS_epoll_pwait2
+  struct linuxaio_timespec64 ts;
+
+  EV_TS_SET (ts, seconds);
+  return evsys_result (syscall (SYS_epoll_pwait2, epfd, events, count, &ts, 0, 0));
+#else
+  return -ENOSYS;
+#endif
+}
+
+static int
+evsys_epoll_wait (int epfd, struct epoll_event *events, int count, int milliseconds)
+{
+  return evsys_result (epoll_wait (epfd, events, count, milliseconds));
+}
+
+/* ENOENT, EBADF: was not registered (any more) */
+static int
+evsys_epoll_del (int epfd, int fd)
+{
+  struct epoll_event unused;
+
+  return evsys_result (epoll_ctl (epfd, EPOLL_CTL_DEL, fd, &unused));
+}
+
+/* 0 if fd is a connected socket. ENOTCONN, ENOTSOCK, EBADF */
+static int
+evsys_getpeername (int fd)
+{
+  struct sockaddr unused;
+  socklen_t len = 0;
+
+  return evsys_result (getpeername (fd, &unused, &len));
+}
+
+/* the value of an option of the socket that is an int */
+static int
+evsys_getsockopt (int fd, int option)
+{
+  int value = 0;
+  socklen_t len = sizeof (value);
+  int res = evsys_result (getsockopt (fd, SOL_SOCKET, option, &value, &len));
+
+  return res < 0 ? res : value;
+}
+
+static int
+evsys_fstat (int fd, struct stat *st)
+{
+  return evsys_result (fstat (fd, st));
+}
+
+static int
+evsys_readlink (const char *path, char *buf, int size)
+{
+  return evsys_result (readlink (path, buf, size));
+}
+
+/* reads the beginning of a small file, returns the number of bytes */
+static int
+evsys_read_file (const char *path, char *buf, int size)
+{
+  int fd  = evsys_result (open (path, O_RDONLY | O_CLOEXEC));
+  int len = fd;
+
+  if (fd >= 0)
+    {
+      len = evsys_result (read (fd, buf, size));
+      close (fd);
+    }
+
+  return len;
+}
+
+/* poll (2) without waiting, for one fd: what is true of it now */
+static int
+evsys_poll (int fd, short events)
+{
+  struct pollfd p;
+  int res;
+
+  p.fd      = fd;
+  p.events  = events;
+  p.revents = 0;
+  res = evsys_result (poll (&p, 1, 0));
+
+  return res < 0 ? res : p.revents;
+}
+
+/* private memory, 0 on failure */
+static char *
+evsys_map (size_t size)
+{
+  void *p = mmap (0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+  return p == MAP_FAILED ? 0 : (char *)p;
+}
+
+static int
+evsys_unmap (void *p, size_t size)
+{
+  return evsys_result (munmap (p, size));
+}
+
+static int
+evsys_madvise (void *p, size_t size, int advice)
+{
+  return evsys_result (madvise (p, size, advice));
+}
+
+static int
+evsys_close (int fd)
+{
+  return evsys_result (close (fd));
+}
+
+static int
+evsys_uname (struct utsname *buf)
+{
+  return evsys_result (uname (buf));
+}
+
+#endif
+
+/*****************************************************************************/
+/* forks */
+
+/* whether this process is a child that has inherited the loop and not looked at it since */
+inline_size
+int
+linuxaio_forked (EV_P)
+{
+  return linuxaio.alive && !*(volatile char *)linuxaio.alive;
+}
+
+/*****************************************************************************/
+/* kernels */
+
+#define LINUXAIO_VERSION(a,b,c) (((unsigned)(a) << 16) | ((unsigned)(b) << 8) | (unsigned)(c))
+
+/* the first "a.b.c" of a text, 0 if there is none. a part above 255 counts as 255 */
+ecb_cold
+static unsigned
+linuxaio_version (const char *text)
+{
+  unsigned part [3] = { 0, 0, 0 };
+  int i;
+
+  while (*text && !(*text >= '0' && *text <= '9'))
+    ++text;
+
+  for (i = 0; i < 3; ++i)
+    {
+      for (; *text >= '0' && *text <= '9'; ++text)
+        if (part [i] < 255)
+          part [i] = part [i] * 10 + (*text - '0');
+
+      if (part [i] > 255)
+        part [i] = 255;
+
+      if (*text == '.')
+        ++text;
+    }
+
+  return LINUXAIO_VERSION (part [0], part [1], part [2]);
+}
+
+/*
+ * Whether IOCB_CMD_POLL of that version neither loses wakeups (363bee27e258,
+ * in 5.16 and the stable releases named here) nor crashes the kernel
+ * (71eb6b6b0ba9 in 6.8.0, repaired in 6.8.5).
+ */
+ecb_cold
+static int
+linuxaio_version_good (unsigned v)
+{
+  if (v >= LINUXAIO_VERSION (5, 16, 0))
+    return v < LINUXAIO_VERSION (6, 8, 0) || v >= LINUXAIO_VERSION (6, 8, 5);
+
+  switch (v >> 8)
+    {
+      case LINUXAIO_VERSION (5, 15, 0) >> 8: return (v & 255) >= 8;
+      case LINUXAIO_VERSION (5, 10, 0) >> 8: return (v & 255) >= 85;
+      case LINUXAIO_VERSION (5,  4, 0) >> 8: return (v & 255) >= 165;
+      case LINUXAIO_VERSION (4, 19, 0) >> 8: return (v & 255) >= 221;
+    }
+
+  return 0;
+}
+
+/*
+ * The release of a distribution's kernel often stays at a.b.0. Debian tells
+ * the version it really is in uname -v, Ubuntu at the end of a file in /proc.
+ */
+ecb_cold
+static int
+linuxaio_kernel_good (void)
+{
+  struct utsname un;
+  char buf [128];
+  const char *text;
+  int len;
+
+  if (evsys_uname (&un) < 0)
+    return 0;
+
+  if (linuxaio_version_good (linuxaio_version (un.release)))
+    return 1;
+
+  if ((text = strstr (un.version, "Debian ")))
+    return linuxaio_version_good (linuxaio_version (text));
+
+  len = evsys_read_file ("/proc/version_signature", buf, sizeof (buf) - 1);
+  if (len <= 0)
+    return 0;
+
+  buf [len] = 0;
+  text = strrchr (buf, ' ');
+
+  return text && linuxaio_version_good (linuxaio_version (text));
+}
+
+/*****************************************************************************/
+/* requests */
+
+/* first use of a request: what never changes of it */
+inline_size
+void
+linuxaio_request_init (EV_P_ int i)
+{
+  struct iocb *iocb = linuxaio.iocbs + i;
+
+  memset (iocb, 0, sizeof (*iocb));
+  iocb->aio_lio_opcode = LINUXAIO_CMD_POLL;
+  iocb->aio_data       = i;
+}
+
+inline_size
+void
+linuxaio_request_free (EV_P_ int i)
+{
+  linuxaio.requests [i].phase = LINUXAIO_FREE;
+  linuxaio.requests [i].next  = linuxaio.freelist;
+  linuxaio.freelist = i;
+}
+
+/* returns the index of an idle request for that direction of fd, 0 if all are in use */
+inline_size
+int
+linuxaio_request_new (EV_P_ int fd, int write)
+{
+  int i = linuxaio.freelist;
+
+  if (i)
+    linuxaio.freelist = linuxaio.requests [i].next;
+  else if (linuxaio.used < linuxaio.size)
+    linuxaio_request_init (EV_A_ i = linuxaio.used++);
+  else
+    return 0;
+
+  linuxaio.requests [i].fd       = fd;
+  linuxaio.requests [i].write    = write;
+  linuxaio.requests [i].leftover = 0;
+  linuxaio.requests [i].phase    = LINUXAIO_IDLE;
+
+  linuxaio.iocbs [i].aio_fildes = fd;
+  linuxaio.iocbs [i].aio_buf    = write ? POLLOUT : POLLIN;
+
+  return i;
+}
+
+/* requests in flight are listed by age, which is the order in which io_cancel searches them */
+inline_size
+void
+linuxaio_age_append (EV_P_ int i)
+{
+  LINUXAIO_REQUEST *r = linuxaio.requests + i;
+
+  r->next = 0;
+  r->prev = linuxaio.newest;
+
+  if (r->prev)
+    linuxaio.requests [r->prev].next = i;
+  else
+    linuxaio.oldest = i;
+
+  linuxaio.newest = i;
+  ++linuxaio.inflightcnt;
+}
+
+inline_size
+void
+linuxaio_age_remove (EV_P_ int i)
+{
+  LINUXAIO_REQUEST *r = linuxaio.requests + i;
+
+  if (r->prev)
+    linuxaio.requests [r->prev].next = r->next;
+  else
+    linuxaio.oldest = r->next;
+
+  if (r->next)
+    linuxaio.requests [r->next].prev = r->prev;
+  else
+    linuxaio.newest = r->prev;
+
+  --linuxaio.inflightcnt;
+}
+
+/* puts a request on the queue of the next io_submit */
+inline_size
+void
+linuxaio_request_queue (EV_P_ int i)
+{
+  linuxaio.requests [i].phase = LINUXAIO_QUEUED;
+  linuxaio.queue [linuxaio.queuecnt++] = linuxaio.iocbs + i;
+}
+
+/* takes a request off the queue, where only the handling of an error can find one */
+ecb_cold
+static void
+linuxaio_request_unqueue (EV_P_ int i)
+{
+  int n = 0;
+
+  while (linuxaio.queue [n] != linuxaio.iocbs + i)
+    ++n;
+
+  --linuxaio.queuecnt;
+  memmove (linuxaio.queue + n, linuxaio.queue + n + 1, sizeof (*linuxaio.queue) * (linuxaio.queuecnt - n));
+}
+
+/*
+ * Cancels a request in flight. Its event still comes: from a kernel worker
+ * (fs/aio.c: aio_poll_cancel), or because it was in the ring already. If the
+ * kernel refuses even to cancel, the request keeps the file open until the
+ * file has something to say.
+ */
+static void
+linuxaio_request_cancel (EV_P_ int i)
+{
+  int res = evsys_io_cancel (linuxaio.ctx, linuxaio.iocbs + i);
+
+  ++linuxaio.stats.cancel_calls;
+
+  if (res == -EINVAL)
+    ++linuxaio.stats.completed;
+  else
+    ++linuxaio.stats.cancelled;
+
+  if (i)
+    linuxaio_age_remove (EV_A_ i);
+
+  linuxaio.requests [i].phase = LINUXAIO_CANCELLED;
+  ++linuxaio.cancelledcnt;
+}
+
+/* gives a request up, returns whether that took a cancel */
+static int
+linuxaio_request_drop (EV_P_ int i)
+{
+  switch (linuxaio.requests [i].phase)
+    {
+      case LINUXAIO_IN_FLIGHT:
+        linuxaio_request_cancel (EV_A_ i);
+        return 1;
+
+      case LINUXAIO_QUEUED:
+        linuxaio_request_unqueue (EV_A_ i);
+    }
+
+  linuxaio_request_free (EV_A_ i);
+  return 0;
+}
+
+/* gives up both requests of an fd, returns whether one was in flight */
+inline_speed
+int
+linuxaio_fd_drop (EV_P_ LINUXAIO_FD *f)
+{
+  int cancelled = 0;
+  int write;
+
+  for (write = 0; write < 2; ++write)
+    if (f->request [write])
+      {
+        cancelled |= linuxaio_request_drop (EV_A_ f->request [write]);
+        f->request [write] = 0;
+      }
+
+  return cancelled;
+}
+
+/* has the next linuxaio_poll look at the fd */
+inline_speed
+void
+linuxaio_rearm (EV_P_ int fd)
+{
+  if (linuxaio.fds [fd].listed)
+    return;
+
+  linuxaio.fds [fd].listed = 1;
+  ++linuxaio.rearmcnt;
+  array_needsize (int, linuxaio.rearms, linuxaio.rearmmax, linuxaio.rearmcnt, linuxaio_noinit);
+  linuxaio.rearms [linuxaio.rearmcnt - 1] = fd;
+}
+
+/*****************************************************************************/
+/* where an fd lives */
+
+/* a kind of file that has no name in stat, so it is asked from /proc (2.7 us) */
+ecb_cold
+static int
+linuxaio_admits_anon (int fd)
+{
+  static const char *const good [] = { "eventfd", "timerfd", "inotify", "eventpoll", "pidfd" };
+  char path [sizeof ("/proc/self/fd/") + sizeof (int) * 3];
+  char name [64];
+  unsigned i;
+  int len;
+  char *p = path + sizeof (path);
+
+  for (*--p = 0; fd; fd /= 10)
+    *--p = '0' + fd % 10;
+
+  p -= sizeof ("/proc/self/fd/") - 1;
+  memcpy (p, "/proc/self/fd/", sizeof ("/proc/self/fd/") - 1);
+
+  len = evsys_readlink (p, name, sizeof (name) - 1);
+  if (len <= 0)
+    return 0;
+
+  name [len] = 0;
+
+  for (i = 0; i < sizeof (good) / sizeof (good [0]); ++i)
+    if (!strncmp (name, "anon_inode:", 11) && strstr (name + 11, good [i]))
+      return 1;
+
+  return 0;
+}
+
+/* a socket without a peer may be on its way to one. if it has a name that */
+/* others can see it going by, epoll is better: it never holds the file */
+static int
+linuxaio_admits_unconnected (int fd)
+{
+  int type = evsys_getsockopt (fd, SO_TYPE);
+
+  return (type == SOCK_STREAM || type == SOCK_SEQPACKET)
+      && evsys_getsockopt (fd, SO_ACCEPTCONN) == 0;
+}
+
+/*
+ * Whether the ring may hold this kind of file: connected sockets, pipes and
+ * those anonymous inodes whose poll does not care which process asks. Not
+ * admitted: signalfd (its requests never complete, fs/signalfd.c asks for the
+ * signals of the kernel worker), listening sockets, unconnected datagram
+ * sockets, devices, and files that are always ready.
+ * One system call for a connected socket (0.2 us), two for a pipe (0.4 us).
+ */
+static int
+linuxaio_admits (EV_P_ int fd)
+{
+  struct stat st;
+  int res = evsys_getpeername (fd);
+
+  if (ecb_expect_true (!res))
+    return 1;
+
+  if (res != -ENOTSOCK)
+    return res != -EBADF && linuxaio_admits_unconnected (fd);
+
+  if (fd == evpipe [0] || fd == evpipe [1])
+    return 1;
+
+  if (evsys_fstat (fd, &st) < 0)
+    return 0;
+
+  return S_ISFIFO (st.st_mode)
+      || (!(st.st_mode & S_IFMT) && linuxaio_admits_anon (fd));
+}
+
+/* decides where a newly set fd lives */
+static int
+linuxaio_decide (EV_P_ int fd)
+{
+  LINUXAIO_FD *f = linuxaio.fds + fd;
+
+  if (!linuxaio.ctx)
+    return LINUXAIO_EPOLL_NO_RING;
+
+  if (f->parked)
+    return LINUXAIO_EPOLL_PARKED;
+
+  if (linuxaio.draining)
+    return LINUXAIO_EPOLL_OVERFLOW;
+
+  return linuxaio_admits (EV_A_ fd) ? LINUXAIO_IN_RING : LINUXAIO_EPOLL_KIND;
+}
+
+/* has epoll serve an fd of the ring from now on */
+static void
+linuxaio_to_epoll (EV_P_ int fd, int place)
+{
+  LINUXAIO_FD *f = linuxaio.fds + fd;
+
+  linuxaio_fd_drop (EV_A_ f);
+  f->place = place;
+  ++linuxaio.stats.moved_to_epoll;
+
+  if (anfds [fd].events)
+    epoll_modify (EV_A_ fd, 0, anfds [fd].events);
+}
+
+/* takes the fd off epoll, where emask tells whether it may be registered */
+inline_size
+void
+linuxaio_leave_epoll (EV_P_ int fd)
+{
+  if (anfds [fd].emask)
+    {
+      evsys_epoll_del (backend_fd, fd);
+      anfds [fd].emask = 0;
+      ++linuxaio.stats.moved_to_ring;
+    }
+}
+
+/* queues what of the fd is wanted and not in flight. returns 0 if there was no room */
+inline_speed
+int
+linuxaio_queue (EV_P_ int fd)
+{
+  LINUXAIO_FD *f = linuxaio.fds + fd;
+  int write;
+
+  for (write = 0; write < 2; ++write)
+    if (anfds [fd].events & (write ? EV_WRITE : EV_READ))
+      {
+        int i = f->request [write];
+
+        if (!i && !(i = f->request [write] = linuxaio_request_new (EV_A_ fd, write)))
+          return 0;
+
+        if (linuxaio.requests [i].phase == LINUXAIO_IDLE)
+          linuxaio_request_queue (EV_A_ i);
+      }
+
+  return 1;
+}
+
+/* sees to it that the kernel holds a watched fd, one way or the other */
+inline_speed
+void
+linuxaio_arm (EV_P_ int fd)
+{
+  LINUXAIO_FD *f = linuxaio.fds + fd;
+
+  f->listed = 0;
+
+  if (!anfds [fd].events || f->place > LINUXAIO_IN_RING)
+    return;
+
+  if (f->place == LINUXAIO_UNDECIDED)
+    {
+      f->place = linuxaio_decide (EV_A_ fd);
+
+      if (f->place != LINUXAIO_IN_RING)
+        {
+          epoll_modify (EV_A_ fd, 0, anfds [fd].events);
+          return;
+        }
+
+      linuxaio_leave_epoll (EV_A_ fd);
+    }
+
+  if (ecb_expect_false (linuxaio.draining))
+    linuxaio_to_epoll (EV_A_ fd, LINUXAIO_EPOLL_OVERFLOW);
+  else if (ecb_expect_false (!linuxaio_queue (EV_A_ fd)))
+    {
+      linuxaio.draining = 1;
+      linuxaio_to_epoll (EV_A_ fd, LINUXAIO_EPOLL_OVERFLOW);
+    }
+}
+
+/*****************************************************************************/
+/* events */
+
+/*
+ * Takes the event of a request, returns whether it says anything about a
+ * watched fd or epoll. The kernel reports bits nobody has asked for, and 0
+ * for a file that had nothing to say after all (fs/aio.c: aio_poll).
+ */
+inline_speed
+int
+linuxaio_complete (EV_P_ const struct io_event *event)
+{
+  int i   = event->data;
+  int res = event->res;
+  LINUXAIO_REQUEST *r = linuxaio.requests + i;
+  int fd = r->fd;
+
+  if (ecb_expect_false (r->phase == LINUXAIO_CANCELLED))
+    {
+      --linuxaio.cancelledcnt;
+
+      if (i)
+        linuxaio_request_free (EV_A_ i);
+      else
+        r->phase = LINUXAIO_IDLE;
+
+      return 0;
+    }
+
+  ++linuxaio.stats.completed;
+  r->phase = LINUXAIO_IDLE;
+
+  if (!i)
+    return linuxaio.epoll_ready = 1;
+
+  linuxaio_age_remove (EV_A_ i);
+  linuxaio_rearm (EV_A_ fd);
+
+  /* it may tell what was true before the direction was wanted again: ask anew */
+  if (ecb_expect_false (r->leftover))
+    {
+      r->leftover = 0;
+      res = evsys_poll (fd, linuxaio.iocbs [i].aio_buf);
+    }
+
+  if (res & (POLLERR | POLLHUP))
+    res = EV_READ | EV_WRITE;
+  else
+    res = r->write ? (res & POLLOUT ? EV_WRITE : 0) : (res & POLLIN ? EV_READ : 0);
+
+  fd_event (EV_A_ fd, res);
+
+  return !!(res & anfds [fd].events);
+}
+
+/* takes a number of events, returns how many said anything */
+static int
+linuxaio_complete_all (EV_P_ const struct io_event *events, int count)
+{
+  int live = 0;
+
+  while (count-- > 0)
+    live += linuxaio_complete (EV_A_ events++);
+
+  return live;
+}
+
+/* takes events by system call, without waiting */
+ecb_cold
+static int
+linuxaio_reap_by_call (EV_P)
+{
+  struct io_event events [LINUXAIO_EVENTS];
+
+  ++linuxaio.stats.wait_calls;
+
+  return linuxaio_complete_all (EV_A_ events,
+    evsys_io_getevents (linuxaio.ctx, 0, LINUXAIO_EVENTS, events, LINUXAIO_TS (0.)));
+}
+
+/* takes the events that are in the ring, returns how many said anything */
+inline_speed
+int
+linuxaio_reap (EV_P)
+{
+  struct linuxaio_ring *ring = linuxaio.ring;
+  const struct io_event *events = (struct io_event *)(ring + 1);
+  uint32_t head, tail;
+  int live = 0;
+
+  if (ecb_expect_false (!ring))
+    return linuxaio_reap_by_call (EV_A);
+
+  head = ring->head;
+  tail = *(volatile uint32_t *)&ring->tail;
+
+  if (head == tail)
+    return 0;
+
+  /* pairs with the smp_wmb between events and tail in fs/aio.c: aio_complete */
+  ECB_MEMORY_FENCE_ACQUIRE;
+
+  do
+    {
+      live += linuxaio_complete (EV_A_ events + head);
+
+      if (++head == ring->nr)
+        head = 0;
+    }
+  while (head != tail);
+
+  /* the kernel may fill the entries again as soon as it sees head: all reads come before */
+  ECB_MEMORY_FENCE_RELEASE;
+  *(volatile uint32_t *)&ring->head = head;
+
+  return live;
+}
+
+/*****************************************************************************/
+/* the ring */
+
+/*
+ * Makes a context, returns whether that worked. What only this host as a
+ * whole can forbid makes the ring unusable for good; what others may have used
+ * up (EAGAIN: fs.aio-max-nr, ENOMEM) is tried again later.
+ */
+ecb_cold
+static int
+linuxaio_ring_open (EV_P_ int asked, aio_context_t *ctx)
+{
+  int res;
+
+  if (!linuxaio.alive)
+    {
+      linuxaio.alive = evsys_map (1);
+
+      if (!linuxaio.alive || evsys_madvise (linuxaio.alive, 1, MADV_WIPEONFORK) < 0)
+        {
+          linuxaio.unusable = 1; /* could not tell a fork, and would disturb the parent */
+          return 0;
+        }
+
+      *linuxaio.alive = 1;
+    }
+
+  *ctx = 0;
+  res = evsys_io_setup (asked, ctx);
+
+  if (res >= 0)
+    return 1;
+
+  ++linuxaio.stats.setups_refused;
+  linuxaio.retry_at = mn_now + LINUXAIO_RETRY_SECONDS;
+  linuxaio.unusable = res != -EAGAIN && res != -ENOMEM && res != -EINTR;
+
+  return 0;
+}
+
+/*
+ * Takes a context into use. A ring that is not as we know it is neither read
+ * nor written (gVisor's is a read-only page of zeroes): io_getevents serves.
+ */
+ecb_cold
+static void
+linuxaio_ring_install (EV_P_ aio_context_t ctx, int asked)
+{
+  struct linuxaio_ring *ring = (struct linuxaio_ring *)(uintptr_t)ctx;
+  char *memory;
+  int size;
+
+  linuxaio.ring    = 0;
+  linuxaio.entries = asked;
+
+  if (ring->magic == LINUXAIO_RING_MAGIC && !ring->incompat_features && ring->header_length == sizeof (*ring) && ring->nr > 1)
+    {
+      linuxaio.ring    = ring;
+      linuxaio.entries = ring->nr;
+
+      /* a child could not use the ring, but would corrupt its parent's by writing head */
+      evsys_madvise (ring, sizeof (*ring) + sizeof (struct io_event) * ring->nr, MADV_DONTFORK);
+    }
+
+  size = asked;
+
+  /* it holds twice as many, but one entry always stays empty (fs/aio.c: ioctx_alloc) */
+  if (linuxaio.ring)
+    size = linuxaio.entries - 1 < asked * 2 ? linuxaio.entries - 1 : asked * 2;
+
+  memory = (char *)ev_malloc ((sizeof (struct iocb) + sizeof (struct iocb *) + sizeof (LINUXAIO_REQUEST)) * size);
+
+  linuxaio.ctx      = ctx;
+  linuxaio.asked    = asked;
+  linuxaio.size     = size;
+  linuxaio.iocbs    = (struct iocb *)memory;
+  linuxaio.queue    = (struct iocb **)(linuxaio.iocbs + size);
+  linuxaio.requests = (LINUXAIO_REQUEST *)(linuxaio.queue + size);
+
+  linuxaio.used         = 1;
+  linuxaio.freelist     = 0;
+  linuxaio.oldest       = 0;
+  linuxaio.newest       = 0;
+  linuxaio.inflightcnt  = 0;
+  linuxaio.cancelledcnt = 0;
+  linuxaio.queuecnt     = 0;
+  linuxaio.epoll_ready  = 0;
+
+  linuxaio_request_init (EV_A_ 0);
+  linuxaio.iocbs [0].aio_fildes = backend_fd;
+  linuxaio.iocbs [0].aio_buf    = POLLIN;
+  linuxaio.requests [0].fd      = -1;
+  linuxaio.requests [0].phase   = LINUXAIO_IDLE;
+}
+
+/* forgets the ring and what is in flight there, without a system call */
+ecb_cold
+static void
+linuxaio_ring_forget (EV_P)
+{
+  ev_free (linuxaio.iocbs);
+
+  linuxaio.ctx          = 0;
+  linuxaio.ring         = 0;
+  linuxaio.iocbs        = 0;
+  linuxaio.entries      = 0;
+  linuxaio.asked        = 0;
+  linuxaio.size         = 0;
+  linuxaio.inflightcnt  = 0;
+  linuxaio.cancelledcnt = 0;
+  linuxaio.queuecnt     = 0;
+  linuxaio.draining     = 0;
+}
+
+/*
+ * Gives up the ring: cancels what is in flight, and has the next look at the
+ * re-arm list decide about its fds. The context is kept until the loop is
+ * destroyed, for destroying it would stall the loop for 30 ms.
+ */
+ecb_cold
+static void
+linuxaio_ring_close (EV_P)
+{
+  int i;
+
+  for (i = 1; i < linuxaio.used; ++i)
+    {
+      LINUXAIO_REQUEST *r = linuxaio.requests + i;
+
+      if (r->phase != LINUXAIO_FREE && r->phase != LINUXAIO_CANCELLED)
+        {
+          linuxaio.fds [r->fd].request [r->write] = 0;
+          linuxaio_rearm (EV_A_ r->fd);
+        }
+    }
+
+  while (linuxaio.oldest)
+    linuxaio_request_cancel (EV_A_ linuxaio.oldest);
+
+  if (linuxaio.requests [0].phase == LINUXAIO_IN_FLIGHT)
+    linuxaio_request_cancel (EV_A_ 0);
+
+  ++linuxaio.retirecnt;
+  array_needsize (aio_context_t, linuxaio.retires, linuxaio.retiremax, linuxaio.retirecnt, linuxaio_noinit);
+  linuxaio.retires [linuxaio.retirecnt - 1] = linuxaio.ctx;
+  linuxaio.retired_asked += linuxaio.asked;
+
+  linuxaio_ring_forget (EV_A);
+}
+
+/* the ring does not work here after all: everything goes to epoll, for good */
+ecb_cold
+static void
+linuxaio_ring_abandon (EV_P)
+{
+  int i;
+
+  linuxaio_ring_close (EV_A);
+  linuxaio.unusable = 1;
+
+  for (i = 0; i < linuxaio.rearmcnt; ++i)
+    if (linuxaio.fds [linuxaio.rearms [i]].place == LINUXAIO_IN_RING)
+      linuxaio.fds [linuxaio.rearms [i]].place = LINUXAIO_UNDECIDED;
+}
+
+/* what to ask io_setup for so that that many requests fit, with as many again to come */
+ecb_cold
+static int
+linuxaio_ring_asks (int wanted)
+{
+  int asked = EV_LINUXAIO_RING_MIN;
+
+  while (asked < wanted && asked < EV_LINUXAIO_RING_MAX)
+    asked = asked * LINUXAIO_RING_GROWTH + 6;
+
+  return asked < EV_LINUXAIO_RING_MAX ? asked : EV_LINUXAIO_RING_MAX;
+}
+
+/* makes the first ring, if the loop is worth one */
+ecb_cold
+static void
+linuxaio_ring_create (EV_P)
+{
+  aio_context_t ctx;
+  int asked;
+
+  if (linuxaio.watchcnt < EV_LINUXAIO_RING_FDS && linuxaio.changecnt < EV_LINUXAIO_RING_CHANGES)
+    return;
+
+  if (linuxaio.watchcnt > EV_LINUXAIO_RING_MAX)
+    return;
+
+  asked = linuxaio_ring_asks (linuxaio.watchcnt);
+
+  if (!linuxaio_ring_open (EV_A_ asked, &ctx))
+    return;
+
+  linuxaio_ring_install (EV_A_ ctx, asked);
+  linuxaio.sweep = 0;
+}
+
+/* replaces the ring by a larger one, if it may still grow and the kernel lets it */
+ecb_cold
+static void
+linuxaio_ring_regrow (EV_P_ int wanted)
+{
+  aio_context_t ctx;
+  int asked = linuxaio_ring_asks (wanted);
+
+  if (asked <= linuxaio.asked || !linuxaio_ring_open (EV_A_ asked, &ctx))
+    return;
+
+  linuxaio_reap (EV_A);
+  linuxaio_ring_close (EV_A);
+  linuxaio_ring_install (EV_A_ ctx, asked);
+  ++linuxaio.stats.regrowths;
+}
+
+/* moves the oldest requests, which are the cheapest to cancel, to epoll */
+static void
+linuxaio_evict (EV_P_ int count)
+{
+  while (count-- && linuxaio.oldest)
+    linuxaio_to_epoll (EV_A_ linuxaio.requests [linuxaio.oldest].fd, LINUXAIO_EPOLL_OVERFLOW);
+}
+
+/*
+ * More fds are watched than the ring is for. A ring that holds only some of
+ * them costs more than it saves, since every sleep then watches both sides,
+ * so it is emptied: little by little, in proportion to what else is done,
+ * until few enough fds are left for all to come back.
+ */
+ecb_cold
+static void
+linuxaio_drain (EV_P)
+{
+  linuxaio_evict (EV_A_ LINUXAIO_DRAIN * (1 + linuxaio.rearmcnt));
+
+  if (linuxaio.watchcnt < linuxaio.size / 2)
+    {
+      linuxaio.draining = 0;
+      linuxaio.sweep    = 0;
+    }
+}
+
+/* looks for fds that are on epoll for want of a ring, or of room in it, some at each iteration */
+ecb_cold
+static void
+linuxaio_sweep (EV_P)
+{
+  int end = linuxaio.sweep + LINUXAIO_SWEEP;
+
+  for (; linuxaio.sweep < end && linuxaio.sweep < linuxaio.fdmax && linuxaio.sweep < anfdmax; ++linuxaio.sweep)
+    {
+      LINUXAIO_FD *f = linuxaio.fds + linuxaio.sweep;
+
+      if (f->place == LINUXAIO_EPOLL_NO_RING || f->place == LINUXAIO_EPOLL_OVERFLOW)
+        {
+          f->place = LINUXAIO_UNDECIDED;
+          linuxaio_rearm (EV_A_ linuxaio.sweep);
+        }
+    }
+}
+
+/* sees to it, where possible, that what is about to be armed has room */
+inline_size
+void
+linuxaio_make_room (EV_P)
+{
+  int wanted;
+
+  if (ecb_expect_false (!linuxaio.ctx))
+    {
+      if (!linuxaio.unusable && linuxaio.retry_at <= mn_now)
+        linuxaio_ring_create (EV_A);
+
+      return;
+    }
+
+  if (ecb_expect_false (linuxaio.draining))
+    {
+      linuxaio_drain (EV_A);
+      return;
+    }
+
+  if (ecb_expect_false (linuxaio.sweep < linuxaio.fdmax))
+    linuxaio_sweep (EV_A);
+
+  wanted = linuxaio.inflightcnt + linuxaio.cancelledcnt + linuxaio.rearmcnt + 1;
+
+  if (ecb_expect_false (wanted > linuxaio.size && linuxaio.retry_at <= mn_now))
+    linuxaio_ring_regrow (EV_A_ wanted);
+}
+
+/*****************************************************************************/
+/* submitting */
+
+/* there is no room, although there should be: cancelled requests give theirs back late */
+ecb_cold
+static void
+linuxaio_spill (EV_P_ int done)
+{
+  while (linuxaio.queuecnt > done)
+    {
+      int i = linuxaio.queue [done] - linuxaio.iocbs;
+
+      if (i)
+        linuxaio_to_epoll (EV_A_ linuxaio.requests [i].fd, LINUXAIO_EPOLL_OVERFLOW);
+      else
+        {
+          linuxaio_request_unqueue (EV_A_ 0);
+          linuxaio.requests [0].phase = LINUXAIO_IDLE;
+        }
+    }
+}
+
+/*
+ * The one place that knows what an error of io_submit means for the request
+ * it is about, the first one of the queue that is not done. Whatever becomes
+ * of it, it is off the queue afterwards, unless it is to be tried again.
+ */
+ecb_cold
+static void
+linuxaio_submit_error (EV_P_ int done, int error)
+{
+  int i = linuxaio.queue [done] - linuxaio.iocbs;
+
+  if (error == -EINTR)
+    return;
+
+  ++linuxaio.stats.refused;
+
+  if (!error || error == -EAGAIN || error == -ENOMEM)
+    {
+      linuxaio_spill (EV_A_ done);
+      return;
+    }
+
+  /* EINVAL is said of a file, and of a context: only one of them makes io_getevents fail, too */
+  if (i && (error == -EBADF || (error == -EINVAL
+                                && evsys_io_getevents (linuxaio.ctx, 0, 0, 0, LINUXAIO_TS (0.)) >= 0)))
+    linuxaio_to_epoll (EV_A_ linuxaio.requests [i].fd, LINUXAIO_EPOLL_REFUSED); /* also knows what to do with a bad fd */
+  else
+    linuxaio_ring_abandon (EV_A);
+}
+
+/* hands the queue to the kernel */
+inline_speed
+void
+linuxaio_submit (EV_P)
+{
+  int done = 0;
+
+  while (done < linuxaio.queuecnt)
+    {
+      int res = evsys_io_submit (linuxaio.ctx, linuxaio.queuecnt - done, linuxaio.queue + done);
+
+      ++linuxaio.stats.submit_calls;
+
+      if (ecb_expect_false (res <= 0))
+        linuxaio_submit_error (EV_A_ done, res);
+      else
+        for (linuxaio.stats.submitted += res; res--; ++done)
+          {
+            int i = linuxaio.queue [done] - linuxaio.iocbs;
+
+            linuxaio.requests [i].phase = LINUXAIO_IN_FLIGHT;
+
+            if (i)
+              linuxaio_age_append (EV_A_ i);
+          }
+    }
+
+  linuxaio.queuecnt = 0;
+}
+
+/*
+ * Queues the request for epoll itself, at the head: when there is not room
+ * enough for all, it is the one that has to get through.
+ */
+inline_size
+void
+linuxaio_queue_epoll (EV_P)
+{
+  struct iocb *first = linuxaio.queue [0];
+
+  linuxaio_request_queue (EV_A_ 0);
+
+  linuxaio.queue [linuxaio.queuecnt - 1] = first;
+  linuxaio.queue [0] = linuxaio.iocbs;
+}
+
+/* arms whatever is on the re-arm list, and epoll itself if the ring is slept in */
+inline_speed
+void
+linuxaio_arm_all (EV_P)
+{
+  do
+    {
+      int i;
+
+      for (i = 0; i < linuxaio.rearmcnt; ++i)
+        linuxaio_arm (EV_A_ linuxaio.rearms [i]);
+
+      linuxaio.rearmcnt = 0;
+
+      if (linuxaio.queuecnt + linuxaio.inflightcnt && linuxaio.requests [0].phase == LINUXAIO_IDLE)
+        linuxaio_queue_epoll (EV_A);
+
+      linuxaio_submit (EV_A);
+    }
+  while (ecb_expect_false (linuxaio.rearmcnt)); /* a ring that was abandoned leaves its fds here */
+}
+
+/*****************************************************************************/
+/* waiting */
+
+/* watches the ring in user space for up to that many seconds, returns whether there is something */
+static int
+linuxaio_watch (EV_P_ ev_tstamp seconds)
+{
+  ev_tstamp until = get_clock () + seconds;
+
+  do
+    if (*(volatile uint32_t *)&linuxaio.ring->tail != linuxaio.ring->head)
+      return 1;
+  while (get_clock () < until);
+
+  return 0;
+}
+
+/*
+ * Sleeps for up to that many seconds. Returns how many events said anything;
+ * 0 if some came and none did, -1 if it is over: time-out, signal, error.
+ */
+static int
+linuxaio_sleep (EV_P_ ev_tstamp timeout)
+{
+  struct io_event events [LINUXAIO_EVENTS];
+  ev_tstamp watch = linuxaio.busy_poll < timeout ? linuxaio.busy_poll : timeout;
+  int watched = 0;
+  int count   = 0;
+  int live;
+
+  EV_RELEASE_CB;
+
+  if (ecb_expect_false (watch > LINUXAIO_TS (0.)) && linuxaio.ring)
+    {
+      watched  = linuxaio_watch (EV_A_ watch);
+      timeout -= watch;
+    }
+
+  if (ecb_expect_true (!watched))
+    {
+      ++linuxaio.stats.wait_calls;
+      count = evsys_io_getevents (linuxaio.ctx, 1, linuxaio.ring ? 1 : LINUXAIO_EVENTS, events, timeout);
+    }
+
+  EV_ACQUIRE_CB;
+
+  if (ecb_expect_false (count < 0) && count != -EINTR)
+    linuxaio_ring_abandon (EV_A);
+
+  if (count <= 0 && !watched)
+    return -1;
+
+  live = linuxaio_complete_all (EV_A_ events, count);
+
+  return linuxaio.ring ? live + linuxaio_reap (EV_A) : live;
+}
+
+/* serves a loop that has nothing in the ring: epoll is slept in directly */
+inline_size
+void
+linuxaio_poll_epoll (EV_P_ ev_tstamp timeout)
+{
+  epoll_poll (EV_A_ timeout);
+
+  if (linuxaio.ctx)
+    linuxaio_reap (EV_A);
+
+  linuxaio.epoll_ready = 0;
+}
+
+/* the backend's own request found no room: make some, ask epoll itself meanwhile */
+ecb_cold
+static void
+linuxaio_poll_both (EV_P)
+{
+  if (linuxaio.requests [0].phase == LINUXAIO_IDLE)
+    linuxaio_evict (EV_A_ 1);
+
+  linuxaio.epoll_ready = 1;
+}
+
+static void
+linuxaio_poll (EV_P_ ev_tstamp timeout)
+{
+  int live;
+
+  if (ecb_expect_false (linuxaio_forked (EV_A)))
+    {
+      postfork = 1; /* forked since ev_run has looked: it looks again before the next poll */
+      return;
+    }
+
+  linuxaio_make_room (EV_A);
+
+  do
+    {
+      ev_tstamp until = linuxaio.cancelledcnt ? get_clock () + timeout : LINUXAIO_TS (0.);
+
+      linuxaio_arm_all (EV_A);
+
+      /* the callbacks of an fd that was killed must not wait, nor files that are always ready */
+      if (ecb_expect_false (fdchangecnt | epoll_epermcnt))
+        timeout = LINUXAIO_TS (0.);
+
+      if (!linuxaio.inflightcnt)
+        {
+          linuxaio_poll_epoll (EV_A_ timeout);
+          return;
+        }
+
+      if (ecb_expect_false (linuxaio.requests [0].phase != LINUXAIO_IN_FLIGHT))
+        {
+          linuxaio_poll_both (EV_A);
+          timeout = LINUXAIO_TS (0.);
+        }
+
+      live = linuxaio_reap (EV_A);
+
+      if (live || timeout <= LINUXAIO_TS (0.))
+        break;
+
+      live = linuxaio_sleep (EV_A_ timeout);
+
+      timeout = until - get_clock ();
+    }
+  while (ecb_expect_false (!live && timeout > LINUXAIO_TS (0.)));
+
+  if (linuxaio.epoll_ready | epoll_epermcnt)
+    {
+      linuxaio.epoll_ready = 0;
+      epoll_poll (EV_A_ LINUXAIO_TS (0.));
+    }
+}
+
+/*
+ * What epoll_poll waits with in a loop of this backend: like epoll_wait, but
+ * to the nanosecond where the kernel can (5.11).
+ */
+static int
+linuxaio_epoll_wait (EV_P_ ev_tstamp timeout)
+{
+  int res = -ENOSYS;
+
+  ++linuxaio.stats.epoll_calls;
+
+  if (timeout > LINUXAIO_TS (0.) && !linuxaio.no_pwait2)
+    {
+      res = evsys_epoll_pwait2 (backend_fd, epoll_events, epoll_eventmax, timeout);
+
+      if (ecb_expect_false (res == -ENOSYS || res == -EPERM))
+        {
+          linuxaio.no_pwait2 = 1;
+          res = -ENOSYS;
+        }
+    }
+
+  if (res == -ENOSYS)
+    res = evsys_epoll_wait (backend_fd, epoll_events, epoll_eventmax, LINUXAIO_MSEC (timeout));
+
+  if (res >= 0)
+    return res;
+
+  errno = -res;
+  return -1;
+}
+
+/*****************************************************************************/
+/* what libev calls */
+
+/*
+ * An fd that is stopped while armed costs a cancel and a wake-up of a kernel
+ * worker, 1 - 4 us. One that this happens to again lives on epoll, where it
+ * costs 0.4 us, for a number of stops that doubles each time it does, and goes
+ * back one step for each stop that has cost nothing in the ring. The fd being
+ * set to another file changes nothing: programs treat their fds alike.
+ */
+inline_size
+void
+linuxaio_predict (LINUXAIO_FD *f, int cancelled)
+{
+  if (!cancelled)
+    f->backoff -= f->backoff > 0;
+  else if (!f->backoff)
+    f->backoff = 1;
+  else
+    {
+      f->backoff += f->backoff < LINUXAIO_BACKOFF_MAX;
+      f->parked   = 1 << f->backoff;
+      f->place    = LINUXAIO_UNDECIDED;
+    }
+}
+
+/* the last watcher of an fd was stopped: it must not hold the file any longer */
+static void
+linuxaio_release (EV_P_ int fd)
+{
+  LINUXAIO_FD *f = linuxaio.fds + fd;
+
+  if (fd >= linuxaio.fdmax || linuxaio_forked (EV_A))
+    return;
+
+  if (f->place == LINUXAIO_IN_RING)
+    {
+      linuxaio_predict (f, linuxaio_fd_drop (EV_A_ f));
+      linuxaio_rearm (EV_A_ fd); /* if started at once with the same events, modify is not called */
+    }
+  else if (f->parked)
+    --f->parked;
+}
+
+static void
+linuxaio_modify (EV_P_ int fd, int oev, int nev)
+{
+  LINUXAIO_FD *f;
+  int write;
+
+  array_needsize (LINUXAIO_FD, linuxaio.fds, linuxaio.fdmax, fd + 1, linuxaio_zerofill);
+  f = linuxaio.fds + fd;
+
+  linuxaio.watchcnt  += !!nev - !!oev;
+  linuxaio.changecnt += linuxaio.changecnt < EV_LINUXAIO_RING_CHANGES;
+
+  if (anfds [fd].eflags & EV__IOFDSET)
+    {
+      /* it may be another file now */
+      if (linuxaio_fd_drop (EV_A_ f))
+        linuxaio_predict (f, 1);
+
+      f->place = LINUXAIO_UNDECIDED;
+    }
+  else if (f->place == LINUXAIO_EPOLL_PARKED && !f->parked)
+    f->place = LINUXAIO_UNDECIDED;
+
+  if (!nev)
+    return;
+
+  if (f->place > LINUXAIO_IN_RING)
+    {
+      epoll_modify (EV_A_ fd, oev, nev);
+      return;
+    }
+
+  for (write = 0; write < 2; ++write)
+    if (f->request [write] && (nev & ~oev & (write ? EV_WRITE : EV_READ)))
+      linuxaio.requests [f->request [write]].leftover = linuxaio.requests [f->request [write]].phase == LINUXAIO_IN_FLIGHT;
+
+  linuxaio_rearm (EV_A_ fd);
+}
+
+/*
+ * Whether this host can do AIO polling, asked without costing it anything.
+ * EINVAL is the answer where it can: 0 is no number of requests.
+ */
+ecb_cold
+static int
+linuxaio_works (void)
+{
+  aio_context_t ctx = 0;
+
+  return evsys_io_setup (0, &ctx) == -EINVAL && linuxaio_kernel_good ();
+}
+
+inline_size
+int
+linuxaio_init (EV_P_ int flags)
+{
+  int fallback = epoll_init (EV_A_ 0);
+
+  memset (&linuxaio, 0, sizeof (linuxaio));
+
+  if (!fallback || !linuxaio_works ())
+    return fallback;
+
+  backend_mintime = LINUXAIO_TS (1e-6);
+  backend_modify  = linuxaio_modify;
+  backend_poll    = linuxaio_poll;
+
+  return EVBACKEND_LINUXAIO;
+}
+
+/* forgets everything that a parent has in flight: in a child all of it is gone */
+ecb_cold
+static void
+linuxaio_forget (EV_P)
+{
+  int fd;
+
+  for (fd = 0; fd < linuxaio.fdmax; ++fd)
+    {
+      linuxaio.fds [fd].request [0] = 0;
+      linuxaio.fds [fd].request [1] = 0;
+      linuxaio.fds [fd].place       = LINUXAIO_UNDECIDED;
+      linuxaio.fds [fd].listed      = 0;
+    }
+
+  if (linuxaio.ctx)
+    linuxaio_ring_forget (EV_A);
+
+  linuxaio.rearmcnt      = 0;
+  linuxaio.retirecnt     = 0;
+  linuxaio.retired_asked = 0;
+  linuxaio.retry_at      = LINUXAIO_TS (0.);
+
+  memset (&linuxaio.stats, 0, sizeof (linuxaio.stats));
+}
+
+/* a new epoll in place of one that went wrong: the ring stays as it is */
+ecb_cold
+static void
+linuxaio_epoll_renew (EV_P)
+{
+  int fd;
+
+  if (linuxaio.requests [0].phase == LINUXAIO_IN_FLIGHT)
+    linuxaio_request_cancel (EV_A_ 0);
+
+  evsys_close (backend_fd);
+
+  while ((backend_fd = epoll_epoll_create ()) < 0)
+    ev_syserr ("(libev) epoll_create");
+
+  linuxaio.iocbs [0].aio_fildes = backend_fd;
+
+  for (fd = 0; fd < linuxaio.fdmax && fd < anfdmax; ++fd)
+    {
+      anfds [fd].emask = 0;
+
+      if (anfds [fd].events && linuxaio.fds [fd].place > LINUXAIO_IN_RING)
+        {
+          anfds [fd].events = 0;
+          --linuxaio.watchcnt;
+          fd_change (EV_A_ fd, EV__IOFDSET | EV_ANFD_REIFY);
+        }
+    }
+}
+
+ecb_cold
+static void
+linuxaio_fork (EV_P)
+{
+  int forked = linuxaio_forked (EV_A);
+
+  if (linuxaio.ctx && !forked)
+    {
+      linuxaio_epoll_renew (EV_A);
+      return;
+    }
+
+  if (forked)
+    {
+      linuxaio_forget (EV_A);
+      *linuxaio.alive = 1;
+    }
+
+  linuxaio.watchcnt = 0;
+  epoll_fork (EV_A);
+}
+
+inline_size
+void
+linuxaio_destroy (EV_P)
+{
+  epoll_destroy (EV_A);
+
+  if (!linuxaio_forked (EV_A))
+    {
+      if (linuxaio.ctx)
+        evsys_io_destroy (linuxaio.ctx);
+
+      while (linuxaio.retirecnt)
+        evsys_io_destroy (linuxaio.retires [--linuxaio.retirecnt]);
+    }
+
+  if (linuxaio.alive)
+    evsys_unmap (linuxaio.alive, 1);
+
+  ev_free (linuxaio.retires);
+  ev_free (linuxaio.rearms);
+  ev_free (linuxaio.fds);
+  ev_free (linuxaio.iocbs);
+}
+
+/*****************************************************************************/
+/* what programs call */
+
+ecb_cold
+int
+ev_linuxaio_stats (EV_P_ struct ev_linuxaio_stats *stats) EV_LINUXAIO_NOEXCEPT
+{
+  unsigned count [LINUXAIO_EPOLL_OVERFLOW + 1];
+  int fd;
+
+  memset (stats, 0, sizeof (*stats));
+
+  if (backend != EVBACKEND_LINUXAIO)
+    return 0;
+
+  memset (count, 0, sizeof (count));
+
+  for (fd = 0; fd < linuxaio.fdmax && fd < anfdmax; ++fd)
+    if (anfds [fd].events)
+      ++count [linuxaio.fds [fd].place];
+
+  *stats = linuxaio.stats;
+
+  stats->in_flight      = linuxaio.inflightcnt + (linuxaio.ctx && linuxaio.requests [0].phase == LINUXAIO_IN_FLIGHT);
+  stats->ring_entries   = linuxaio.entries;
+  stats->ring_requests  = linuxaio.asked + linuxaio.retired_asked;
+  stats->ring_fds       = count [LINUXAIO_IN_RING];
+  stats->epoll_no_ring  = count [LINUXAIO_EPOLL_NO_RING];
+  stats->epoll_kind     = count [LINUXAIO_EPOLL_KIND];
+  stats->epoll_refused  = count [LINUXAIO_EPOLL_REFUSED];
+  stats->epoll_parked   = count [LINUXAIO_EPOLL_PARKED];
+  stats->epoll_overflow = count [LINUXAIO_EPOLL_OVERFLOW];
+
+  stats->epoll_fds = stats->epoll_no_ring + stats->epoll_kind + stats->epoll_refused
+                   + stats->epoll_parked + stats->epoll_overflow;
+
+  return 1;
+}
+
+void
+ev_linuxaio_busy_poll (EV_P_ ev_tstamp seconds) EV_LINUXAIO_NOEXCEPT
+{
+  if (backend == EVBACKEND_LINUXAIO)
+    linuxaio.busy_poll = seconds;
+}
+
+#undef LINUXAIO_VERSION
+#undef LINUXAIO_EVENTS
