@@ -1,0 +1,93 @@
+/*
+ * on-libevent.h - the workloads in libevent's words: see bench.h
+ *
+ * Backends: "epoll", and "changelist": epoll with EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST.
+ */
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include <string.h>
+
+static struct event_base *base;
+
+const char *const peer_backends = "epoll changelist";
+
+typedef struct event io_w;
+typedef struct event timer_w;
+typedef struct { struct event rd, wr; } rw_w;
+
+/* the watcher is what the callback gets as its argument */
+#define IO_CB(name) \
+  static inline void name ## _of (io_w *w); \
+  static void name (evutil_socket_t fd, short revents, void *arg) { name ## _of (arg); } \
+  static inline void name ## _of (io_w *w)
+#define TIMER_CB(name) IO_CB (name)
+
+#define IO_READ  EV_READ
+#define IO_WRITE EV_WRITE
+
+#define io_init(w,cb,fd,mask) event_assign (w, base, fd, (mask) | EV_PERSIST, cb, w)
+#define io_start(w)           event_add (w, 0)
+#define io_stop(w)            event_del (w)
+#define io_fd(w)              event_get_fd (w)
+#define io_reset(w,fd,mask)   do { event_callback_fn cb_ = event_get_callback (w); event_del (w); io_init (w, cb_, fd, mask); event_add (w, 0); } while (0)
+#define io_close(w)           do { event_del (w); close (event_get_fd (w)); } while (0)
+
+#define rw_init(w,rcb,wcb,fd) do { io_init (&(w)->rd, rcb, fd, EV_READ); io_init (&(w)->wr, wcb, fd, EV_WRITE); } while (0)
+#define rw_read_start(w)      event_add (&(w)->rd, 0)
+#define rw_read_stop(w)       event_del (&(w)->rd)
+#define rw_write_start(w)     event_add (&(w)->wr, 0)
+#define rw_write_stop(w)      event_del (&(w)->wr)
+#define RW_OF_READ(w)         ((rw_w *)(w))
+#define RW_OF_WRITE(w)        ((rw_w *)((char *)(w) - offsetof (rw_w, wr)))
+
+#define timer_init(t,cb)      evtimer_assign (t, base, cb, t)
+#define timer_stop(t)         evtimer_del (t)
+#define timer_now()           event_base_update_cache_time (base)
+
+static inline void
+timer_start (timer_w *t, double after)
+{
+  struct timeval tv;
+
+  tv.tv_sec  = (long)after;
+  tv.tv_usec = (long)((after - tv.tv_sec) * 1e6);
+  evtimer_add (t, &tv);
+}
+
+#define turn_wait()   event_base_loop (base, EVLOOP_ONCE)
+#define turn_nowait() event_base_loop (base, EVLOOP_NONBLOCK)
+
+#define loop_del()    event_base_free (base)
+
+static inline int
+loop_new (void)
+{
+  struct event_config *config = event_config_new ();
+
+  if (!config)
+    return 0;
+
+  event_config_set_flag (config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV | EVENT_BASE_FLAG_PRECISE_TIMER);
+
+  if (!strcmp (opt.backend, "changelist"))
+    event_config_set_flag (config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+  else if (strcmp (opt.backend, "epoll"))
+    return 0;
+
+  base = event_base_new_with_config (config);
+  event_config_free (config);
+  return !!base;
+}
+
+int
+peer_loop_new (const char *backend)
+{
+  return loop_new ();
+}
+
+void
+peer_report (FILE *f)
+{
+}

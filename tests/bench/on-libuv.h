@@ -1,0 +1,149 @@
+/*
+ * on-libuv.h - the workloads in libuv's words: see bench.h
+ *
+ * A uv_poll_t serves both directions of an fd. Its memory may be used again
+ * only after its close callback, which runs in a turn after uv_close.
+ */
+
+#include <uv.h>
+
+#include <string.h>
+
+static uv_loop_t uv;
+
+const char *const peer_backends = "epoll";
+
+typedef struct io_w
+{
+  uv_poll_t poll;
+  void (*cb) (struct io_w *w);
+  int fd, mask;
+} io_w;
+
+typedef struct timer_w
+{
+  uv_timer_t timer;
+  void (*cb) (struct timer_w *t);
+} timer_w;
+
+/* rd.poll serves both */
+typedef struct { io_w rd, wr; } rw_w;
+
+#define IO_CB(name)    static void name (io_w *w)
+#define TIMER_CB(name) static void name (timer_w *w)
+
+#define IO_READ  UV_READABLE
+#define IO_WRITE UV_WRITABLE
+
+static void
+on_poll (uv_poll_t *poll, int status, int events)
+{
+  io_w *w = (io_w *)poll;
+
+  w->cb (w);
+}
+
+static inline void
+io_init (io_w *w, void (*cb) (io_w *), int fd, int mask)
+{
+  w->cb   = cb;
+  w->fd   = fd;
+  w->mask = mask;
+
+  if (uv_poll_init (&uv, &w->poll, fd))
+    fail ("uv_poll_init");
+}
+
+#define io_start(w)         uv_poll_start (&(w)->poll, (w)->mask, on_poll)
+#define io_stop(w)          uv_poll_stop (&(w)->poll)
+#define io_fd(w)            (w)->fd
+#define io_reset(w,fd,mask) do { io_stop (w); io_start (w); } while (0)
+#define io_close(w)         do { uv_close ((uv_handle_t *)&(w)->poll, 0); close ((w)->fd); } while (0)
+
+static void
+on_poll_rw (uv_poll_t *poll, int status, int events)
+{
+  rw_w *rw = (rw_w *)poll;
+
+  if (events & UV_READABLE)
+    rw->rd.cb (&rw->rd);
+
+  if (events & UV_WRITABLE)
+    rw->wr.cb (&rw->wr);
+}
+
+static inline void
+rw_init (rw_w *rw, void (*rcb) (io_w *), void (*wcb) (io_w *), int fd)
+{
+  io_init (&rw->rd, rcb, fd, 0);
+  rw->wr.cb = wcb;
+  rw->wr.fd = fd;
+}
+
+static inline void
+rw_set (rw_w *rw, int mask)
+{
+  rw->rd.mask = mask;
+
+  if (mask)
+    uv_poll_start (&rw->rd.poll, mask, on_poll_rw);
+  else
+    uv_poll_stop (&rw->rd.poll);
+}
+
+#define rw_read_start(w)  rw_set (w, (w)->rd.mask | UV_READABLE)
+#define rw_read_stop(w)   rw_set (w, (w)->rd.mask & ~UV_READABLE)
+#define rw_write_start(w) rw_set (w, (w)->rd.mask | UV_WRITABLE)
+#define rw_write_stop(w)  rw_set (w, (w)->rd.mask & ~UV_WRITABLE)
+#define RW_OF_READ(w)     ((rw_w *)(w))
+#define RW_OF_WRITE(w)    ((rw_w *)((char *)(w) - offsetof (rw_w, wr)))
+
+static void
+on_timer (uv_timer_t *timer)
+{
+  timer_w *t = (timer_w *)timer;
+
+  t->cb (t);
+}
+
+#define timer_init(t,c)  (uv_timer_init (&uv, &(t)->timer), (t)->cb = (c))
+#define timer_stop(t)    uv_timer_stop (&(t)->timer)
+#define timer_now()      uv_update_time (&uv)
+/* milliseconds are what it knows; rounded up, as a time-out must be */
+#define timer_start(t,after) uv_timer_start (&(t)->timer, on_timer, (uint64_t)((after) * 1e3 + .999), 0)
+
+#define turn_wait()   uv_run (&uv, UV_RUN_ONCE)
+#define turn_nowait() uv_run (&uv, UV_RUN_NOWAIT)
+
+static void
+close_handle (uv_handle_t *handle, void *arg)
+{
+  if (!uv_is_closing (handle))
+    uv_close (handle, 0);
+}
+
+static inline void
+loop_del (void)
+{
+  uv_walk (&uv, close_handle, 0);
+
+  while (uv_loop_close (&uv) == UV_EBUSY)
+    uv_run (&uv, UV_RUN_NOWAIT);
+}
+
+static inline int
+loop_new (void)
+{
+  return !strcmp (opt.backend, "epoll") && !uv_loop_init (&uv);
+}
+
+int
+peer_loop_new (const char *backend)
+{
+  return loop_new ();
+}
+
+void
+peer_report (FILE *f)
+{
+}

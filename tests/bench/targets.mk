@@ -1,0 +1,58 @@
+# tests/bench: what the backend costs, beside other backends, other libraries and
+# the bare system calls
+#
+#   make bench              everything; ROWS="ring stopstart" PEERS="epoll linuxaio"
+#                           N="100 1000" PAIRS=7 select (tests/bench/run --help)
+#   make bench-short        one size of each workload, less than three minutes
+
+BENCH_DIR      := $(BUILD)/bench
+BENCH_TARGETS  += bench-full
+BENCH_PACKAGES += libevent-dev libuv1-dev liburing-dev gnuplot-nox python3
+
+BENCH_FLAGS     = -O2 -g -fno-strict-aliasing -Wall -Wextra -Wno-unused-parameter -Itests/bench
+BENCH_SOURCES  := $(addprefix tests/bench/,bench.c workloads.c)
+BENCH_DEPENDS  := $(BENCH_SOURCES) $(wildcard tests/bench/*.h) tests/bench/targets.mk
+BENCH_LIBEV    := $(addprefix $(BENCH_DIR)/,bench-libev bench-upstream)
+BENCH_OTHERS   := $(addprefix $(BENCH_DIR)/,bench-libevent bench-libuv bench-bare-epoll bench-bare-aio bench-bare-uring)
+
+.PHONY: bench-full bench-short bench-programs bench-link bench-link-libev
+
+# $(call bench-program,ADAPTER,NAME,FLAGS,LIBRARIES)
+bench-program = mkdir -p $(BENCH_DIR) && $(CC) $(BENCH_FLAGS) $(CFLAGS) -DADAPTER='"$(1)"' -DPEER='"$(2)"' $(3) $(BENCH_SOURCES) -o $@ $(LDFLAGS) $(4)
+bench-libev-at = -L$(1)/lib -Wl,-rpath,'$$ORIGIN/../$(notdir $(1))/lib' -lev -lm
+
+$(BENCH_DIR)/bench-libev: $(BENCH_DEPENDS) $(BUILD)/inst.done
+	@$(call bench-program,on-libev.h,libev,-DBENCH_LINUXAIO_STATS -isystem $(INST)/include,$(call bench-libev-at,$(INST)))
+
+$(BENCH_DIR)/bench-upstream: $(BENCH_DEPENDS) $(BUILD)/pristine-inst.done
+	@$(call bench-program,on-libev.h,upstream,-isystem $(BUILD)/pristine-inst/include,$(call bench-libev-at,$(BUILD)/pristine-inst))
+
+$(BENCH_DIR)/bench-libevent: $(BENCH_DEPENDS)
+	@$(call bench-program,on-libevent.h,libevent,,-levent_core)
+
+$(BENCH_DIR)/bench-libuv: $(BENCH_DEPENDS)
+	@$(call bench-program,on-libuv.h,libuv,,-luv)
+
+$(BENCH_DIR)/bench-bare-epoll: $(BENCH_DEPENDS)
+	@$(call bench-program,on-epoll.h,bare-epoll,,)
+
+$(BENCH_DIR)/bench-bare-aio: $(BENCH_DEPENDS)
+	@$(call bench-program,on-aio.h,bare-aio,,)
+
+$(BENCH_DIR)/bench-bare-uring: $(BENCH_DEPENDS)
+	@$(call bench-program,on-uring.h,bare-uring,,-luring)
+
+# what libev itself needs is built first, under the lock of the Makefile
+bench-link: $(BENCH_LIBEV) $(BENCH_OTHERS)
+bench-link-libev: $(BENCH_DIR)/bench-libev
+
+bench-programs:
+	@tests/setup/install-packages $(sort $(BENCH_PACKAGES))
+	@$(MAKE) all pristine
+	@$(MAKE) bench-link
+
+bench-full: bench-programs
+	@tests/bench/run --build $(BUILD) --rows "$(ROWS)" --peers "$(PEERS)" --n "$(N)" --pairs $(or $(PAIRS),0)
+
+bench-short: bench-programs
+	@tests/bench/run --build $(BUILD) --short --rows "$(ROWS)" --peers "$(PEERS)" --n "$(N)" --pairs $(or $(PAIRS),0)
