@@ -27,6 +27,7 @@
  * - whatever the ring cannot or should not hold is left to ev_epoll.c.
  */
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -77,6 +78,10 @@
 #ifdef EV_LINUXAIO_EVSYS
 # include EV_LINUXAIO_EVSYS /* tests put their own here */
 #else
+
+#ifndef MADV_WIPEONFORK
+# define MADV_WIPEONFORK 18 /* Linux 4.14 */
+#endif
 
 #ifndef SYS_epoll_pwait2
 # if !defined __alpha__ && !(defined __x86_64__ && defined __ILP32__)
@@ -814,12 +819,14 @@ int
 linuxaio_reap (EV_P)
 {
   struct linuxaio_ring *ring = linuxaio.ring;
-  const struct io_event *events = (struct io_event *)(ring + 1);
+  const struct io_event *events;
   uint32_t head, tail;
   int live = 0;
 
   if (ecb_expect_false (!ring))
     return linuxaio_reap_by_call (EV_A);
+
+  events = (const struct io_event *)(ring + 1);
 
   head = ring->head;
   tail = *(volatile uint32_t *)&ring->tail;
@@ -1082,13 +1089,12 @@ ecb_cold
 static void
 linuxaio_drain (EV_P)
 {
-  linuxaio_evict (EV_A_ LINUXAIO_DRAIN * (1 + linuxaio.rearmcnt));
+  linuxaio.draining = linuxaio.watchcnt >= linuxaio.asked / 2;
 
-  if (linuxaio.watchcnt < linuxaio.size / 2)
-    {
-      linuxaio.draining = 0;
-      linuxaio.sweep    = 0;
-    }
+  if (linuxaio.draining)
+    linuxaio_evict (EV_A_ LINUXAIO_DRAIN * (1 + linuxaio.rearmcnt));
+  else
+    linuxaio.sweep = 0;
 }
 
 /* looks for fds that are on epoll for want of a ring, or of room in it, some at each iteration */
@@ -1125,7 +1131,7 @@ linuxaio_make_room (EV_P)
       return;
     }
 
-  if (ecb_expect_false (linuxaio.draining))
+  if (ecb_expect_false (linuxaio.draining || linuxaio.watchcnt > EV_LINUXAIO_RING_MAX))
     {
       linuxaio_drain (EV_A);
       return;
@@ -1383,7 +1389,7 @@ linuxaio_poll (EV_P_ ev_tstamp timeout)
 
       live = linuxaio_sleep (EV_A_ timeout);
 
-      timeout = until - get_clock ();
+      timeout = until > LINUXAIO_TS (0.) ? until - get_clock () : until;
     }
   while (ecb_expect_false (!live && timeout > LINUXAIO_TS (0.)));
 
@@ -1456,10 +1462,12 @@ linuxaio_predict (LINUXAIO_FD *f, int cancelled)
 static void
 linuxaio_release (EV_P_ int fd)
 {
-  LINUXAIO_FD *f = linuxaio.fds + fd;
+  LINUXAIO_FD *f;
 
   if (fd >= linuxaio.fdmax || linuxaio_forked (EV_A))
     return;
+
+  f = linuxaio.fds + fd;
 
   if (f->place == LINUXAIO_IN_RING)
     {
@@ -1468,6 +1476,24 @@ linuxaio_release (EV_P_ int fd)
     }
   else if (f->parked)
     --f->parked;
+}
+
+/* whether what has kept an fd off the ring is no more */
+inline_size
+int
+linuxaio_may_return (EV_P_ LINUXAIO_FD *f)
+{
+  switch (f->place)
+    {
+      case LINUXAIO_EPOLL_PARKED:
+        return !f->parked;
+
+      case LINUXAIO_EPOLL_NO_RING:
+      case LINUXAIO_EPOLL_OVERFLOW:
+        return linuxaio.ctx && !linuxaio.draining;
+    }
+
+  return 0;
 }
 
 static void
@@ -1490,7 +1516,7 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
 
       f->place = LINUXAIO_UNDECIDED;
     }
-  else if (f->place == LINUXAIO_EPOLL_PARKED && !f->parked)
+  else if (linuxaio_may_return (EV_A_ f))
     f->place = LINUXAIO_UNDECIDED;
 
   if (!nev)
