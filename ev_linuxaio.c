@@ -65,6 +65,9 @@
 /* requests moved to epoll for each iteration and each new fd while draining */
 #define LINUXAIO_DRAIN 2
 
+/* times an fd may be re-set while armed: programs with several watchers for an fd start each once */
+#define LINUXAIO_RESETS_MAX 4
+
 /* highest exponent of the back-off: an fd is parked on epoll for 2^n stops */
 #define LINUXAIO_BACKOFF_MAX 6
 
@@ -1018,7 +1021,7 @@ linuxaio_ring_abandon (EV_P)
       linuxaio.fds [linuxaio.rearms [i]].place = LINUXAIO_UNDECIDED;
 }
 
-/* what to ask io_setup for so that that many requests fit, with as many again to come */
+/* what to ask io_setup for so that that many requests are certain to fit */
 ecb_cold
 static int
 linuxaio_ring_asks (int wanted)
@@ -1062,13 +1065,31 @@ linuxaio_ring_regrow (EV_P_ int wanted)
   aio_context_t ctx;
   int asked = linuxaio_ring_asks (wanted);
 
-  if (asked <= linuxaio.asked || !linuxaio_ring_open (EV_A_ asked, &ctx))
+  if (!linuxaio_ring_open (EV_A_ asked, &ctx))
     return;
 
   linuxaio_reap (EV_A);
   linuxaio_ring_close (EV_A);
   linuxaio_ring_install (EV_A_ ctx, asked);
   ++linuxaio.stats.regrowths;
+}
+
+/*
+ * More is wanted than io_setup has promised, or the kernel had no room: tries
+ * a larger ring. What has overflowed comes back when there is room again.
+ */
+ecb_cold
+static void
+linuxaio_ring_relieve (EV_P_ int wanted)
+{
+  if (linuxaio.retry_at <= mn_now && linuxaio.asked < EV_LINUXAIO_RING_MAX)
+    linuxaio_ring_regrow (EV_A_ wanted > linuxaio.asked ? wanted : linuxaio.asked + 1);
+
+  if (linuxaio.crowded && wanted <= linuxaio.asked)
+    {
+      linuxaio.crowded = 0;
+      linuxaio.sweep   = 0;
+    }
 }
 
 /* moves the oldest requests, which are the cheapest to cancel, to epoll */
@@ -1140,20 +1161,25 @@ linuxaio_make_room (EV_P)
   if (ecb_expect_false (linuxaio.sweep < linuxaio.fdmax))
     linuxaio_sweep (EV_A);
 
-  wanted = linuxaio.inflightcnt + linuxaio.cancelledcnt + linuxaio.rearmcnt + 1;
+  wanted = linuxaio.inflightcnt + linuxaio.cancelledcnt + linuxaio.rearmcnt;
 
-  if (ecb_expect_false (wanted > linuxaio.size && linuxaio.retry_at <= mn_now))
-    linuxaio_ring_regrow (EV_A_ wanted);
+  if (ecb_expect_false (wanted > linuxaio.asked || linuxaio.crowded))
+    linuxaio_ring_relieve (EV_A_ wanted);
 }
 
 /*****************************************************************************/
 /* submitting */
 
-/* there is no room, although there should be: cancelled requests give theirs back late */
+/*
+ * There is no room, although there should be: the kernel keeps some on the
+ * side for each CPU, so that only what io_setup was asked for is certain.
+ */
 ecb_cold
 static void
 linuxaio_spill (EV_P_ int done)
 {
+  linuxaio.crowded = 1;
+
   while (linuxaio.queuecnt > done)
     {
       int i = linuxaio.queue [done] - linuxaio.iocbs;
@@ -1468,6 +1494,7 @@ linuxaio_release (EV_P_ int fd)
     return;
 
   f = linuxaio.fds + fd;
+  f->resets = 0;
 
   if (f->place == LINUXAIO_IN_RING)
     {
@@ -1511,13 +1538,20 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
   if (anfds [fd].eflags & EV__IOFDSET)
     {
       /* it may be another file now */
-      if (linuxaio_fd_drop (EV_A_ f))
-        linuxaio_predict (f, 1);
+      if (linuxaio_fd_drop (EV_A_ f) && ++f->resets > LINUXAIO_RESETS_MAX)
+        {
+          f->resets = 0;
+          linuxaio_predict (f, 1);
+        }
 
       f->place = LINUXAIO_UNDECIDED;
     }
   else if (linuxaio_may_return (EV_A_ f))
     f->place = LINUXAIO_UNDECIDED;
+
+  /* an fd that is never stopped altogether counts its changes instead */
+  if (oev && f->parked)
+    --f->parked;
 
   if (!nev)
     return;

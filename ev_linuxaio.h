@@ -195,7 +195,8 @@ typedef struct
   short request [2];       /* index of the read and of the write request, 0: none */
   unsigned char place;     /* enum linuxaio_place */
   unsigned char listed;    /* is on the re-arm list */
-  unsigned char parked;    /* on epoll for that many more stops */
+  unsigned char resets;    /* how often it was re-set while armed since it was last stopped, saturating */
+  unsigned char parked;    /* on epoll for that many more stops or changes */
   unsigned char backoff;   /* how often it was cancelled while armed, saturating */
 } LINUXAIO_FD;
 
@@ -233,6 +234,7 @@ struct linuxaio_state
   ev_tstamp busy_poll;       /* seconds to watch the ring before sleeping */
   unsigned char unusable;    /* the ring turned out not to work on this host */
   unsigned char no_pwait2;   /* epoll_pwait2 is missing or forbidden */
+  unsigned char crowded;     /* the kernel had no room where there should have been some */
   unsigned char draining;    /* more fds than the ring is for: it is being emptied */
   unsigned char epoll_ready; /* the backend's own request has completed */
   struct ev_linuxaio_stats stats; /* its counters only */
