@@ -13,5 +13,6 @@ Suite *io_suite (void);
 Suite *descriptors_suite (void);
 Suite *reuse_suite (void);
 Suite *close_suite (void);
+Suite *growth_suite (void);
 
 #endif
