@@ -131,10 +131,3 @@ refused ()
   run "$top/patches/apply"
   one_line 1
 }
-
-@test "a tree that cannot be written to is refused" {
-  [ "$(id -u)" != 0 ] || skip "nothing is unwritable for root"
-  pristine "$tree"
-  chmod a-w "$tree/ev_epoll.c"
-  refused "ev_epoll.c is not writable"
-}

@@ -1,0 +1,119 @@
+# What the backend is compiled with, and into.
+
+load common
+
+setup_file ()
+{
+  export TREE=$BATS_FILE_TMPDIR/tree
+  patched "$TREE"
+  cp "$BUILD/libev/config.h" "$TREE"
+}
+
+setup ()
+{
+  program=$BATS_TEST_TMPDIR/program
+}
+
+need ()
+{
+  command -v "$1" >/dev/null || skip "no $1"
+}
+
+# quiet COMPILER...: the compiler finds no fault with our two files, and no error anywhere
+quiet ()
+{
+  run "$@" -Wall -Wextra "-I$TREE" -o /dev/null
+  [ "$status" -eq 0 ] && ! grep -E '(^|/)ev_linuxaio\.[ch]:[0-9]+(:[0-9]+)?: (warning|error)' <<<"$output" \
+    || { echo "$*"; grep -A3 -E 'error|ev_linuxaio\.[ch]:' <<<"$output" | head -20; return 1; }
+}
+
+# all_ways COMPILER LANGUAGE-OPTIONS...: library and program, with and without multiplicity
+all_ways ()
+{
+  quiet "$@" -O2 -DHAVE_CONFIG_H -c "$TREE/ev.c"
+  quiet "$@" -O2 -DHAVE_CONFIG_H -DEV_MULTIPLICITY=0 -c "$TREE/ev.c"
+  quiet "$@" -fsyntax-only "$BATS_TEST_DIRNAME/embed.c"
+  quiet "$@" -fsyntax-only -DEV_MULTIPLICITY=0 "$BATS_TEST_DIRNAME/embed.c"
+}
+
+# works COMPILER...: compiled that way, the program runs
+works ()
+{
+  run "$@" -w "-I$TREE" "$BATS_TEST_DIRNAME/embed.c" -o "$program" -lm
+  [ "$status" -eq 0 ] || { echo "$*: $output"; return 1; }
+  run "$program"
+  [ "$status" -eq 0 ] || { echo "$*: status $status: $output"; return 1; }
+}
+
+@test "gcc has nothing to say, as gnu89" { need gcc; all_ways gcc -std=gnu89; }
+@test "gcc has nothing to say, as gnu17" { need gcc; all_ways gcc -std=gnu17; }
+@test "gcc has nothing to say, as C++"   { need g++; all_ways g++ -x c++; }
+
+@test "clang has nothing to say, as gnu89" { need clang; all_ways clang -std=gnu89; }
+@test "clang has nothing to say, as gnu17" { need clang; all_ways clang -std=gnu17; }
+@test "clang has nothing to say, as C++"   { need clang; all_ways clang++ -x c++; }
+
+@test "a warning would be noticed" {
+  cp -a "$TREE" "$BATS_TEST_TMPDIR/tree"
+  echo 'static void linuxaio_nobody_calls_this (void) { int nobody_reads_this = 1; }' >>"$BATS_TEST_TMPDIR/tree/ev_linuxaio.c"
+  TREE=$BATS_TEST_TMPDIR/tree
+  run quiet gcc -DHAVE_CONFIG_H -c "$TREE/ev.c"
+  [ "$status" -eq 1 ]
+}
+
+@test "a program that includes ev.c works, with and without multiplicity" {
+  works "${CC:-cc}" -O2
+  works "${CC:-cc}" -O2 -DEV_MULTIPLICITY=0
+}
+
+@test "so it does as C++" {
+  need g++
+  works g++ -x c++ -O2
+}
+
+@test "so it does with the smallest libev that has the backend" {
+  works "${CC:-cc}" -Os -DEV_FEATURES=0x40 -DEV_USE_EPOLL=1 -DEV_USE_LINUXAIO=1
+}
+
+@test "so it does with libev's own checks" {
+  works "${CC:-cc}" -O0 -DEV_VERIFY=3
+}
+
+@test "so it does as a 32 bit program, with 32 and 64 bit time_t" {
+  echo 'int main (void) { return 0; }' >"$program.c"
+  gcc -m32 "$program.c" -o "$program" 2>/dev/null && "$program" || skip "no 32 bit programs here"
+  works gcc -m32 -O2
+  works gcc -m32 -O2 -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
+}
+
+@test "so it does with musl" {
+  need musl-gcc
+  # the headers of the kernel are not musl's, and thus elsewhere
+  works musl-gcc -O2 -DEV_USE_EPOLL=1 -idirafter /usr/include -idirafter "/usr/include/$(gcc -print-multiarch)"
+}
+
+@test "without epoll there is no backend, and libev compiles" {
+  ${CC:-cc} -w -DHAVE_CONFIG_H -DEV_USE_EPOLL=0 -I"$TREE" -c "$TREE/ev.c" -o "$program.o"
+  run -1 grep -q linuxaio <(nm "$program.o")
+}
+
+@test "programs can use the header in C and C++, alone and after ev.h" {
+  for includes in '#include <ev_linuxaio.h>' '#include <ev.h>
+#include <ev_linuxaio.h>'; do
+    cat >"$program.c" <<EOF
+$includes
+int main (void)
+{
+  struct ev_linuxaio_stats stats;
+  struct ev_loop *loop = ev_loop_new (EVBACKEND_LINUXAIO);
+  ev_linuxaio_busy_poll (loop, 0.);
+  return !ev_linuxaio_stats (loop, &stats) && ev_backend (loop) != EVBACKEND_EPOLL;
+}
+EOF
+    for compiler in gcc "g++ -x c++" clang "clang++ -x c++"; do
+      quiet $compiler -fsyntax-only "$program.c"
+      $compiler ${CFLAGS:-} -w -I"$BUILD/inst/include" "$program.c" -o "$program" -L"$BUILD/inst/lib" -lev -Wl,-rpath,"$BUILD/inst/lib"
+      env -u LIBEV_FLAGS "$program"
+    done
+  done
+}
