@@ -31,9 +31,9 @@ setup ()
 as_user ()
 {
   if [ "$(id -u)" = 0 ]; then
-    setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+    setpriv --reuid=65534 --regid=65534 --clear-groups env -u BUILD "$@"
   else
-    "$@"
+    env -u BUILD "$@"
   fi
 }
 
