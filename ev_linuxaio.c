@@ -1110,7 +1110,10 @@ ecb_cold
 static void
 linuxaio_drain (EV_P)
 {
-  linuxaio.draining = linuxaio.watchcnt >= linuxaio.asked / 2;
+  /* the ring could grow again, unless that was refused a moment ago */
+  int room = linuxaio.retry_at > mn_now ? linuxaio.asked : EV_LINUXAIO_RING_MAX;
+
+  linuxaio.draining = linuxaio.watchcnt >= room / 2;
 
   if (linuxaio.draining)
     linuxaio_evict (EV_A_ LINUXAIO_DRAIN * (1 + linuxaio.rearmcnt));
