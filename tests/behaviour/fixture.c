@@ -684,6 +684,13 @@ in_child (void (*body) (void))
 
   if (!pid)
     {
+      int own [2];
+
+      /* what it sends to itself is not for its parent */
+      sockets (own);
+      onto (own [0], fence [0]);
+      onto (own [1], fence [1]);
+
       prctl (PR_SET_PDEATHSIG, SIGKILL);
       body ();
       _exit (0);

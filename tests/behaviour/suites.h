@@ -14,5 +14,6 @@ Suite *descriptors_suite (void);
 Suite *reuse_suite (void);
 Suite *close_suite (void);
 Suite *growth_suite (void);
+Suite *fork_suite (void);
 
 #endif
