@@ -106,6 +106,15 @@ EV_CPP(})
 # define LINUXAIO_MSEC(seconds) (int)((seconds) * 1e3 + 0.9999)
 # define linuxaio_noinit        EMPTY2
 # define linuxaio_zerofill      array_init_zero
+
+/* a function of ev_epoll.c since 4.27 */
+# include <sys/epoll.h>
+
+static int
+epoll_epoll_create (void)
+{
+  return epoll_create1 (EPOLL_CLOEXEC);
+}
 #endif
 
 /*****************************************************************************/
