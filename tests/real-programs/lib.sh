@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2012,SC2034
+# shellcheck shell=sh disable=SC2012,SC2034,SC2086
 # What the scripts of this folder share: sourced by each as its first step.
 #
 # A program under test is Debian's own, unchanged; all it gets is an
@@ -31,7 +31,7 @@ need () # program package
 cleanup ()
 {
   status=$?
-  trap '' INT TERM HUP
+  trap '' INT PIPE TERM HUP
   for pid in $started; do stop "$pid"; done
   test -z "${tmp-}" || rm -rf "$tmp"
   exit "$status"
@@ -43,6 +43,7 @@ begin () # makes $tmp, and sees to it that nothing outlives this script
   need setpriv util-linux
   trap cleanup EXIT
   trap 'exit 130' INT
+  trap 'exit 141' PIPE
   trap 'exit 143' TERM HUP
   tmp=$(mktemp -d "${TMPDIR:-/tmp}/ev_linuxaio.XXXXXX")
   chmod 755 "$tmp" # a server that gives up root reads its files here
@@ -67,11 +68,13 @@ until_true () # seconds command...: asks every 50 ms, for so long at most
 
 dead () { ! alive "$1"; }
 
-# Should this script be killed, its children get a SIGTERM from the kernel.
+# Goes before a command: should its parent be killed, it gets a SIGTERM.
+mortal='setpriv --pdeathsig TERM'
+
 start () # log command...: runs it in the background, as $pid
 {
   log=$1; shift
-  setpriv --pdeathsig TERM "$@" </dev/null >"$log" 2>&1 &
+  $mortal "$@" </dev/null >"$log" 2>&1 &
   pid=$!
   started="$started $pid"
 }
