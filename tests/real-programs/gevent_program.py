@@ -116,6 +116,7 @@ class Program(unittest.TestCase):
         port = self.server.server_port
         pid = gevent.os.fork_and_watch()
         if pid == 0:
+            self.server.close()  # or it would take connections that are its parent's
             gevent.killall(self.readers)
             here = start_server()
             talks = [gevent.spawn(talk, here.server_port, n) for n in range(CONNECTIONS)]
