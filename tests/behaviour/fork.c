@@ -202,7 +202,8 @@ fork_again_and_serve (void)
 
   fork_loop_and_serve ();
   pid = in_child (fork_loop_and_serve);
-  talk (&both_probe, both [1], 0);
+  probe_stop (EV_A_ &their_probe);
+  talk_anew (20);
   must (child_ok (pid));
 }
 
@@ -448,6 +449,7 @@ static void
 expect_counts_from_zero (void)
 {
   ev_loop_fork (EV_A);
+  probe_stop (EV_A_ &my_probe);
   talk_anew (1);
   claim (stats.submitted < 1000);
   claim (stats.submitted == stats.completed + stats.cancelled + stats.in_flight);
