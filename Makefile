@@ -40,6 +40,7 @@ BENCH_PACKAGES := $(CHECK_PACKAGES)
 
 given  = $(filter-out undefined default,$(origin $(1)))
 hash  := \#
+comma := ,
 define newline
 
 
@@ -87,7 +88,7 @@ $(BUILD)/settings: FORCE
 	@cmp -s $@.new $@ || { cp $@.new $(BUILD)/settings.mk && cp $@.new $@; }; rm -f $@.new
 
 $(BUILD)/tools: $(BUILD)/settings
-	@$(call need,$(firstword $(CC)),gcc)
+	@$(call need,$(firstword $(CC)),gcc$(if $(call given,CC),$(comma) or set CC to another compiler))
 	@$(call need,patch,patch)
 	@echo '#include <stdlib.h>' | $(CC) -E - >/dev/null 2>&1 || { echo "$(CC) finds no stdlib.h: install the package libc6-dev" >&2; exit 1; }
 	@touch $@
@@ -125,10 +126,11 @@ apply:
 	@patches/apply "$(DIR)"
 
 # $(call each,TARGETS): make one after the other, go on after a failure, sum up
-each = passed=0; failed=0; \
+each = passed=0; failed=0; names=; \
 	for target in $(1); do \
-	  if $(MAKE) $$target; then passed=$$((passed + 1)); else failed=$$((failed + 1)); echo "$$target FAILED"; fi; \
+	  if $(MAKE) $$target; then passed=$$((passed + 1)); else failed=$$((failed + 1)); names="$$names $$target"; fi; \
 	done; \
+	test -z "$$names" || echo "failed:$$names"; \
 	echo "$$passed passed, $$failed failed"; \
 	test $$passed -gt 0 && test $$failed = 0
 

@@ -3,7 +3,8 @@
 bats_require_minimum_version 1.5.0
 
 top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-series=$top/patches/libev-4.33
+: "${LIBEV_VERSION:=4.33}"
+series=$top/patches/libev-$LIBEV_VERSION
 : "${BUILD:=$top/build}"
 
 # the make that runs the tests is not to guide those that are run by them
@@ -14,7 +15,7 @@ export LC_ALL=C
 pristine ()
 {
   if [ ! -d "$BATS_FILE_TMPDIR/libev" ]; then
-    "$top/patches/get-libev" "$BATS_FILE_TMPDIR/libev"
+    "$top/patches/get-libev" "$BATS_FILE_TMPDIR/libev" "$LIBEV_VERSION"
   fi
   cp -a "$BATS_FILE_TMPDIR/libev" "$1"
 }
@@ -24,6 +25,15 @@ patched ()
 {
   pristine "$1"
   "$top/patches/apply" "$1"
+}
+
+# copy DIR: a copy of all that make needs, and of what it has made
+copy ()
+{
+  mkdir -p "$1/build"
+  cp -a "$top/Makefile" "$top/ev_linuxaio.c" "$top/ev_linuxaio.h" "$top/patches" "$1"
+  cp -a "$BUILD/libev" "$BUILD/inst" "$BUILD/log" "$1/build"
+  find "$BUILD" -maxdepth 1 -type f -exec cp -a {} "$1/build" \;
 }
 
 # contents DIR: everything about the files of a tree that matters

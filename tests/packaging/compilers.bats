@@ -30,8 +30,8 @@ quiet ()
 # all_ways COMPILER LANGUAGE-OPTIONS...: library and program, with and without multiplicity
 all_ways ()
 {
-  quiet "$@" -O2 -DHAVE_CONFIG_H -c "$TREE/ev.c"
-  quiet "$@" -O2 -DHAVE_CONFIG_H -DEV_MULTIPLICITY=0 -c "$TREE/ev.c"
+  quiet "$@" -fsyntax-only -DHAVE_CONFIG_H "$TREE/ev.c"
+  quiet "$@" -fsyntax-only -DHAVE_CONFIG_H -DEV_MULTIPLICITY=0 "$TREE/ev.c"
   quiet "$@" -fsyntax-only "$BATS_TEST_DIRNAME/embed.c"
   quiet "$@" -fsyntax-only -DEV_MULTIPLICITY=0 "$BATS_TEST_DIRNAME/embed.c"
 }
@@ -49,16 +49,25 @@ works ()
 @test "gcc has nothing to say, as gnu17" { need gcc; all_ways gcc -std=gnu17; }
 @test "gcc has nothing to say, as C++"   { need g++; all_ways g++ -x c++; }
 
+@test "gcc has nothing to say when it optimises" {
+  need gcc
+  quiet gcc -O3 -DHAVE_CONFIG_H -c "$TREE/ev.c"
+}
+
 @test "clang has nothing to say, as gnu89" { need clang; all_ways clang -std=gnu89; }
 @test "clang has nothing to say, as gnu17" { need clang; all_ways clang -std=gnu17; }
 @test "clang has nothing to say, as C++"   { need clang; all_ways clang++ -x c++; }
 
 @test "a warning would be noticed" {
-  cp -a "$TREE" "$BATS_TEST_TMPDIR/tree"
-  echo 'static void linuxaio_nobody_calls_this (void) { int nobody_reads_this = 1; }' >>"$BATS_TEST_TMPDIR/tree/ev_linuxaio.c"
-  TREE=$BATS_TEST_TMPDIR/tree
-  run quiet gcc -DHAVE_CONFIG_H -c "$TREE/ev.c"
-  [ "$status" -eq 1 ]
+  for fault in 'static void linuxaio_nobody_calls_this (void) { }' 'int linuxaio_fault (void) { int nobody_reads_this = 1; return 0; }'; do
+    rm -rf "$BATS_TEST_TMPDIR/tree"
+    cp -a "$TREE" "$BATS_TEST_TMPDIR/tree"
+    echo "$fault" >>"$BATS_TEST_TMPDIR/tree/ev_linuxaio.c"
+    for compiler in gcc clang; do
+      TREE=$BATS_TEST_TMPDIR/tree run quiet $compiler -fsyntax-only -DHAVE_CONFIG_H "$BATS_TEST_TMPDIR/tree/ev.c"
+      [ "$status" -eq 1 ] && [[ $output == *nobody_* ]] || { echo "$compiler: $output"; false; }
+    done
+  done
 }
 
 @test "a program that includes ev.c works, with and without multiplicity" {

@@ -52,7 +52,7 @@ EOF
 
 @test "takes a tarball" {
   pristine "$src"
-  for suffix in gz xz; do
+  for suffix in gz plain; do
     tar -C "$BATS_TEST_TMPDIR" -caf "$src.tar.$suffix" src
     rm -rf "$dir"
     LIBEV_SRC=$src.tar.$suffix "$get" "$dir"

@@ -9,10 +9,7 @@ setup_file ()
   export COPY
   COPY=$(mktemp -d)
   chmod 755 "$COPY"
-  cp -a "$top/Makefile" "$top/ev_linuxaio.c" "$top/ev_linuxaio.h" "$top/patches" "$COPY"
-  mkdir "$COPY/build"
-  cp -a "$BUILD/libev" "$BUILD/inst" "$BUILD/log" "$COPY/build"
-  find "$BUILD" -maxdepth 1 -type f -exec cp -a {} "$COPY/build" \;
+  copy "$COPY"
   "$top/patches/get-libev" "$COPY/pristine"
   [ "$(id -u)" != 0 ] || chown -R 65534:65534 "$COPY"
 }

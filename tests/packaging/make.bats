@@ -1,0 +1,84 @@
+# The Makefile itself.
+
+load common
+
+setup ()
+{
+  unset BUILD
+  dir=$BATS_TEST_TMPDIR/dir
+}
+
+# without COMMAND: a PATH on which everything is but that
+without ()
+{
+  mkdir "$BATS_TEST_TMPDIR/bin"
+  ln -s /usr/bin/* /bin/* "$BATS_TEST_TMPDIR/bin" 2>/dev/null || :
+  rm -f "$BATS_TEST_TMPDIR/bin/$1"
+}
+
+@test "names the package of a tool that is missing" {
+  without patch
+  run env PATH="$BATS_TEST_TMPDIR/bin" make -s -C "$top" BUILD="$dir"
+  [ "$status" -eq 2 ]
+  [ "${lines[0]}" = "patch not found: install the package patch" ] || { echo "$output"; false; }
+
+  run make -s -C "$top" BUILD="$dir" CC=no-such-compiler
+  [ "$status" -eq 2 ]
+  [[ ${lines[0]} == "no-such-compiler not found: install the package gcc"* ]] || { echo "$output"; false; }
+
+  run make -s -C "$top" BUILD="$dir" CC="gcc -nostdinc"
+  [ "$status" -eq 2 ]
+  [[ ${lines[0]} == *"install the package libc6-dev" ]] || { echo "$output"; false; }
+}
+
+@test "does not build a libev without the backend in silence" {
+  command -v musl-gcc >/dev/null || skip "no musl-gcc"
+  run make -s -C "$top" BUILD="$dir" CC=musl-gcc
+  [ "$status" -eq 2 ]
+  [[ ${lines[0]} == *"install the package linux-libc-dev" ]] || { echo "$output"; false; }
+}
+
+@test "compiler and flags are taken as given, and remembered" {
+  make -s -C "$top" BUILD="$dir" CC=gcc CFLAGS='-O0 -DQUOTED=\"a\"'
+  grep -qxF 'CFLAGS = -O0 -DQUOTED=\"a\"' "$dir/libev/Makefile"
+  grep -qF -- '-DQUOTED=\"a\"' "$dir/log/build"
+  run -1 grep -- -O3 "$dir/log/build"
+
+  run -0 make -s -C "$top" BUILD="$dir"
+  [ -z "$output" ]
+  run -0 make -s -C "$top" BUILD="$dir" CFLAGS=-O1
+  [[ $output == *"built $dir/inst/lib/libev.so.4"* ]]
+  grep -qxF 'CC = gcc' "$dir/libev/Makefile"
+  grep -qxF 'CFLAGS = -O1' "$dir/libev/Makefile"
+}
+
+@test "builds again what has changed, and only then" {
+  BUILD=$top/build copy "$dir"
+  make -s -C "$dir"
+  run -0 make -s -C "$dir"
+  [ -z "$output" ]
+  echo 'char linuxaio_is_new [1];' >>"$dir/ev_linuxaio.c"
+  run -0 make -s -C "$dir"
+  [ "$output" = "built build/inst/lib/libev.so.4 and libev.a" ]
+  nm -D "$dir/build/inst/lib/libev.so.4" | grep -q linuxaio_is_new
+  run -0 make -s -C "$dir"
+  [ -z "$output" ]
+}
+
+@test "check fails when a suite fails, and when there is none" {
+  BUILD=$top/build copy "$dir"
+  mkdir -p "$dir/tests/setup" "$dir/tests/some"
+  cp "$top/tests/setup/install-packages" "$dir/tests/setup"
+  printf 'CHECK_TARGETS += good\ngood:\n\nbad:\n\t@exit 1\n' >"$dir/tests/some/targets.mk"
+
+  run make -s -C "$dir" check
+  [ "$status" -eq 0 ] && [ "${lines[-1]}" = "1 passed, 0 failed" ] || { echo "$output"; false; }
+
+  run make -s -C "$dir" check CHECK_TARGETS="bad good bad"
+  [ "$status" -ne 0 ]
+  [[ $output == *"failed: bad bad"*"1 passed, 2 failed"* ]] || { echo "$output"; false; }
+
+  run make -s -C "$dir" check CHECK_TARGETS=
+  [ "$status" -ne 0 ]
+  [[ $output == *"0 passed, 0 failed"* ]] || { echo "$output"; false; }
+}
