@@ -67,6 +67,7 @@ struct ev_linuxaio_stats
   unsigned epoll_refused;       /* because the kernel refused a request */
   unsigned epoll_parked;        /* because it was stopped too often while armed */
   unsigned epoll_overflow;      /* because more fds are watched than the ring is for */
+  unsigned epoll_steady;        /* because the loop is busy and changes nothing: epoll is cheaper */
 };
 
 /*
@@ -175,7 +176,8 @@ enum linuxaio_place
   LINUXAIO_EPOLL_KIND,
   LINUXAIO_EPOLL_REFUSED,
   LINUXAIO_EPOLL_PARKED,
-  LINUXAIO_EPOLL_OVERFLOW
+  LINUXAIO_EPOLL_OVERFLOW,
+  LINUXAIO_EPOLL_STEADY
 };
 
 /* the life of a request */
@@ -202,10 +204,10 @@ typedef struct
 typedef struct
 {
   short request [2];       /* index of the read and of the write request, 0: none */
+  unsigned short parked;   /* on epoll for that many more stops or changes */
   unsigned char place;     /* enum linuxaio_place */
   unsigned char listed;    /* is on the re-arm list */
   unsigned char resets;    /* how often it was re-set while armed since it was last stopped, saturating */
-  unsigned char parked;    /* on epoll for that many more stops or changes */
   unsigned char backoff;   /* how often it was cancelled while armed, saturating */
 } LINUXAIO_FD;
 
@@ -231,7 +233,9 @@ struct linuxaio_state
   int *rearms;               /* fds to look at before the next wait */
   int rearmmax, rearmcnt;
   int watchcnt;              /* fds that are watched */
-  int changecnt;             /* changes made while there was no ring */
+  int changecnt;             /* changes and events since the loop was last weighed */
+  int eventcnt;
+  ev_tstamp weighed_at;      /* when that was (monotonic) */
   int sweep;                 /* next fd to look at for one that could live in the ring again */
 
   aio_context_t *retires;    /* contexts that were outgrown: empty, kept until destroy */
@@ -244,7 +248,9 @@ struct linuxaio_state
   unsigned char unusable;    /* the ring turned out not to work on this host */
   unsigned char no_pwait2;   /* epoll_pwait2 is missing or forbidden */
   unsigned char crowded;     /* the kernel had no room where there should have been some */
-  unsigned char draining;    /* more fds than the ring is for: it is being emptied */
+  unsigned char lively;      /* was seen to change much: worth a ring even for few fds */
+  unsigned char steady;      /* was seen to be busy without changing: not worth a ring */
+  unsigned char draining;    /* steady, or more fds than the ring is for: it is being emptied */
   unsigned char epoll_ready; /* the backend's own request has completed */
   struct ev_linuxaio_stats stats; /* its counters only */
 };
