@@ -1,0 +1,61 @@
+# what the tests of this folder share
+
+bats_require_minimum_version 1.5.0
+
+top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+: "${LIBEV_VERSION:=4.33}"
+series=$top/patches/libev-$LIBEV_VERSION
+: "${BUILD:=$top/build}"
+
+# the make that runs the tests is not to guide those that are run by them
+unset MAKEFLAGS MFLAGS MAKELEVEL
+export LC_ALL=C
+
+# pristine DIR: a new pristine tree of libev
+pristine ()
+{
+  if [ ! -d "$BATS_FILE_TMPDIR/libev" ]; then
+    "$top/patches/get-libev" "$BATS_FILE_TMPDIR/libev" "$LIBEV_VERSION"
+  fi
+  cp -a "$BATS_FILE_TMPDIR/libev" "$1"
+}
+
+# patched DIR: a new tree with the backend, put there by patches/apply
+patched ()
+{
+  pristine "$1"
+  "$top/patches/apply" "$1"
+}
+
+# copy DIR: a copy of all that make needs, and of what it has made
+copy ()
+{
+  mkdir -p "$1/build"
+  cp -a "$top/Makefile" "$top/ev_linuxaio.c" "$top/ev_linuxaio.h" "$top/patches" "$1"
+  cp -a "$BUILD/libev" "$BUILD/inst" "$BUILD/log" "$1/build"
+  find "$BUILD" -maxdepth 1 -type f -exec cp -a {} "$1/build" \;
+}
+
+# contents DIR: everything about the files of a tree that matters
+contents ()
+{
+  (cd "$1" && find . -name .git -prune -o -name .pc -prune -o -type f -printf '%p %m\n' -exec sha256sum {} \; | sort)
+}
+
+# same FILE DIR: the tree has the contents that were saved in FILE
+same ()
+{
+  contents "$2" | diff "$1" -
+}
+
+# names: the patches, in order
+names ()
+{
+  cat "$series/series"
+}
+
+# one_line STATUS: the last run failed (or not) with a single line of text
+one_line ()
+{
+  [ "$status" -eq "$1" ] && [ "${#lines[@]}" -eq 1 ] || { echo "status $status: $output"; return 1; }
+}
