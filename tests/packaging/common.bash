@@ -59,3 +59,25 @@ one_line ()
 {
   [ "$status" -eq "$1" ] && [ "${#lines[@]}" -eq 1 ] || { echo "status $status: $output"; return 1; }
 }
+
+need ()
+{
+  command -v "$1" >/dev/null || skip "no $1"
+}
+
+# quiet COMPILER...: the compiler finds no fault with our two files in $TREE, and no error anywhere
+quiet ()
+{
+  run "$@" -Wall -Wextra "-I$TREE" -o /dev/null
+  [ "$status" -eq 0 ] && ! grep -E '(^|/)ev_linuxaio\.[ch]:[0-9]+(:[0-9]+)?: (warning|error)' <<<"$output" \
+    || { echo "$*"; grep -A3 -E 'error|ev_linuxaio\.[ch]:' <<<"$output"; return 1; }
+}
+
+# works COMPILER...: compiled that way, with the backend of $TREE, the program runs
+works ()
+{
+  run "$@" -w "-I$TREE" "$top/tests/packaging/embed.c" -o "$BATS_TEST_TMPDIR/works" -lm
+  [ "$status" -eq 0 ] || { echo "$*: $output"; return 1; }
+  run "$BATS_TEST_TMPDIR/works"
+  [ "$status" -eq 0 ] || { echo "$*: status $status: $output"; return 1; }
+}
