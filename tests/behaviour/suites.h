@@ -15,5 +15,7 @@ Suite *reuse_suite (void);
 Suite *close_suite (void);
 Suite *growth_suite (void);
 Suite *fork_suite (void);
+Suite *timers_suite (void);
+Suite *signals_suite (void);
 
 #endif
