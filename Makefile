@@ -48,7 +48,7 @@ endef
 $(foreach s,$(SETTINGS),$(if $(call given,$(s)),,$(if $(call given,kept.$(s)),$(eval $(s) = $$(kept.$(s))))))
 $(foreach s,$(SETTINGS),$(if $(call given,$(s)),$(eval export $(s))))
 ifneq ($(LIBEV_SRC),)
-override LIBEV_SRC := $(abspath $(LIBEV_SRC))
+override LIBEV_SRC := $(shell realpath -m -- "$(LIBEV_SRC)")
 endif
 settings := $(foreach s,$(SETTINGS),$(if $(call given,$(s)),kept.$(s) := $(subst $(hash),\$(hash),$(subst $$,$$$$,$($(s))))$(newline)))
 
