@@ -36,7 +36,7 @@
 #endif
 
 struct options opt = { .n = 100, .active = 1, .cpu = -1, .peer_cpu = -1, .seconds = 2., .clocked = 1 };
-struct result result = { .bytes_heap = -1., .bytes_rss = -1. };
+struct result result = { .bytes_heap = -1., .bytes_rss = -1., .seen_ns = -1. };
 
 static uint64_t deadline;
 
@@ -93,20 +93,21 @@ section_begin (void)
   if (!deadline)
     deadline = now_ns () + (uint64_t)(opt.seconds * 1e9);
 
-  getpgid (0);
-  CALLGRIND_TOGGLE_COLLECT;
   cpu0 = clock_ns (CLOCK_PROCESS_CPUTIME_ID);
+  getpgid (0);
   wall0 = now_ns ();
+  CALLGRIND_TOGGLE_COLLECT;
 }
 
 void
 section_end (long ops)
 {
-  uint64_t wall = now_ns () - wall0;
-  uint64_t cpu = clock_ns (CLOCK_PROCESS_CPUTIME_ID) - cpu0;
+  uint64_t wall, cpu;
 
   CALLGRIND_TOGGLE_COLLECT;
+  wall = now_ns () - wall0;
   getsid (0);
+  cpu = clock_ns (CLOCK_PROCESS_CPUTIME_ID) - cpu0;
 
   if (ops && result.sections < SECTIONS_MAX)
     {
@@ -226,6 +227,9 @@ report (void)
 
   if (result.bytes_heap >= 0.)
     printf (" bytes_heap=%.1f bytes_rss=%.1f", result.bytes_heap, result.bytes_rss);
+
+  if (result.seen_ns >= 0.)
+    printf (" seen_ns=%.2f", result.seen_ns);
 
   peer_report (stdout);
 
@@ -392,9 +396,15 @@ far_side (const struct sockaddr_in *addr, int n, int control)
         _exit (1);
     }
 
-  /* until told, or until the other side is gone */
-  while (read (control, &byte, 1) < 0 && errno == EINTR)
-    ;
+  /* told to watch them end, or the other side is gone */
+  if (read (control, &byte, 1) == 1)
+    {
+      for (k = 0; k < n; ++k)
+        if (read (fds [k], &byte, 1))
+          _exit (1);
+
+      put_byte (control);
+    }
 
   for (k = 0; k < n; ++k)
     close_hard (fds [k]);
@@ -450,6 +460,13 @@ make_connections (int n, struct far *far)
 
   close (listener);
   return fds;
+}
+
+void
+far_wait (struct far *far)
+{
+  put_byte (far->control);
+  get_byte (far->control);
 }
 
 void

@@ -41,6 +41,7 @@ struct result
   double ns_mean;
   double cpu_ns;         /* per operation, CPU time of this process */
   double bytes_heap, bytes_rss; /* per fd, user space */
+  double seen_ns;        /* per operation, until another process has seen the effect */
 };
 
 extern struct result result;
@@ -88,6 +89,8 @@ void close_hard (int fd);
 /* n established connections whose far ends a child process holds */
 struct far { int pid, control; };
 int *make_connections (int n, struct far *far);
+/* returns once the far side has seen the end of all of them */
+void far_wait (struct far *far);
 void far_close (struct far *far);
 
 /* bytes of heap in use, and of private memory resident */

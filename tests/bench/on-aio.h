@@ -6,6 +6,8 @@
  * cancelled at once.
  */
 
+#define ONLY_RING 1
+
 #include <linux/aio_abi.h>
 #include <sys/syscall.h>
 #include <time.h>

@@ -7,11 +7,12 @@
 
 BENCH_DIR      := $(BUILD)/bench
 BENCH_TARGETS  += bench-full
-BENCH_PACKAGES += libevent-dev libuv1-dev liburing-dev gnuplot-nox python3
+BENCH_PACKAGES += libevent-dev libuv1-dev liburing-dev gnuplot-nox python3 \
+                  nghttp2-server nghttp2-client hitch wrk openssl util-linux
 
 BENCH_FLAGS     = -O2 -g -fno-strict-aliasing -Wall -Wextra -Wno-unused-parameter -Itests/bench
 BENCH_SOURCES  := $(addprefix tests/bench/,bench.c workloads.c)
-BENCH_DEPENDS  := $(BENCH_SOURCES) $(wildcard tests/bench/*.h) tests/bench/targets.mk
+BENCH_DEPENDS  := $(BENCH_SOURCES) $(wildcard tests/bench/w_*.c tests/bench/*.h) tests/bench/targets.mk
 BENCH_LIBEV    := $(addprefix $(BENCH_DIR)/,bench-libev bench-upstream)
 BENCH_OTHERS   := $(addprefix $(BENCH_DIR)/,bench-libevent bench-libuv bench-bare-epoll bench-bare-aio bench-bare-uring)
 
@@ -42,8 +43,13 @@ $(BENCH_DIR)/bench-bare-aio: $(BENCH_DEPENDS)
 $(BENCH_DIR)/bench-bare-uring: $(BENCH_DEPENDS)
 	@$(call bench-program,on-uring.h,bare-uring,,-luring)
 
+# runs on the libev that LD_LIBRARY_PATH names
+$(BENCH_DIR)/httpd: tests/bench/httpd.c tests/bench/targets.mk $(BUILD)/inst.done
+	@mkdir -p $(BENCH_DIR)
+	@$(CC) $(BENCH_FLAGS) $(CFLAGS) -isystem $(INST)/include $< -o $@ $(LDFLAGS) -L$(INST)/lib -lev
+
 # what libev itself needs is built first, under the lock of the Makefile
-bench-link: $(BENCH_LIBEV) $(BENCH_OTHERS)
+bench-link: $(BENCH_LIBEV) $(BENCH_OTHERS) $(BENCH_DIR)/httpd
 bench-link-libev: $(BENCH_DIR)/bench-libev
 
 bench-programs:

@@ -1,0 +1,537 @@
+/*
+ * w_events.c - the cost of events; included by workloads.c
+ */
+
+/*****************************************************************************/
+/* ring, pipering: n watched fds in a circle, and "active" bytes that travel
+ * round it. One operation: one event, that is one wake-up share, one read, one
+ * write that makes the next fd readable.
+ */
+
+IO_CB (ring_cb)
+{
+  struct chan *c = (struct chan *)w;
+
+  get_byte (c->fd);
+  put_byte (c->to);
+  ++done;
+}
+
+static void
+step_wait (void)
+{
+  turn_wait ();
+}
+
+static void
+ring_world (enum channel kind)
+{
+  int *fds, k;
+
+  limit_n (2, 0);
+  fds = make_channels (opt.n, kind);
+  chans = new_chans (opt.n);
+
+  for (k = 0; k < opt.n; ++k)
+    {
+      chans [k].fd = fds [2 * k];
+      chans [k].to = fds [(2 * k + 3) % (2 * opt.n)];
+    }
+}
+
+static void
+ring (enum channel kind)
+{
+  long ops;
+  int k;
+
+  ring_world (kind);
+
+  if (opt.active > opt.n)
+    opt.active = opt.n;
+
+  ops = ops_or (100000);
+
+  for (k = 0; k < opt.n; ++k)
+    io_init (&chans [k].io, ring_cb, chans [k].fd, IO_READ);
+
+  start_all ();
+
+  for (k = 0; k < opt.active; ++k)
+    put_byte (chans [(long)k * opt.n / opt.active].to);
+
+  drive_warm (step_wait, ops / 20 + 2 * opt.n);
+  drive (step_wait, ops);
+  drive_clocked (step_wait, ops / 4);
+}
+
+static void
+w_ring (void)
+{
+  ring (SOCKETS);
+}
+
+static void
+w_pipering (void)
+{
+  ring (PIPES);
+}
+
+/*****************************************************************************/
+/* oneshot: as coroutines use a loop. "active" bytes travel round n sockets; a
+ * socket is watched only while a byte is expected there. One operation: one
+ * event, which stops its watcher, reads, starts the next one's and writes.
+ */
+
+static struct chan *
+next_of (struct chan *c)
+{
+  return c + 1 < chans + opt.n ? c + 1 : chans;
+}
+
+IO_CB (oneshot_cb)
+{
+  struct chan *c = (struct chan *)w;
+
+  io_stop (w);
+  get_byte (c->fd);
+  io_start (&next_of (c)->io);
+  put_byte (c->to);
+  ++done;
+}
+
+static void
+w_oneshot (void)
+{
+  struct chan *c;
+  long ops = ops_or (100000);
+  int k;
+
+  ring_world (SOCKETS);
+
+  if (opt.active > opt.n / 2)
+    opt.active = opt.n / 2;
+
+  for (k = 0; k < opt.n; ++k)
+    io_init (&chans [k].io, oneshot_cb, chans [k].fd, IO_READ);
+
+  for (k = 0; k < opt.active; ++k)
+    {
+      c = chans + (long)k * opt.n / opt.active;
+      io_start (&next_of (c)->io);
+      put_byte (c->to);
+    }
+
+  drive_warm (step_wait, ops / 20 + opt.n);
+  drive (step_wait, ops);
+  drive_clocked (step_wait, ops / 4);
+}
+
+/*****************************************************************************/
+/* writeinterest: n sockets watched for reading. A round starts 10 write
+ * watchers beside; they fire, and their callback stops them. One operation: one
+ * start, event and stop.
+ */
+
+struct duplex { rw_w w; };
+
+static struct duplex *duplexes;
+
+IO_CB (writable_cb)
+{
+  rw_write_stop (RW_OF_WRITE (w));
+  ++done;
+}
+
+static void
+step_writeinterest (void)
+{
+  long want = done + CHUNK;
+  int k;
+
+  for (k = 0; k < CHUNK; ++k)
+    {
+      rw_write_start (&duplexes [cursor].w);
+
+      if (++cursor == opt.n)
+        cursor = 0;
+    }
+
+  while (done < want)
+    turn_wait ();
+}
+
+static void
+w_writeinterest (void)
+{
+  long ops = ops_or (50000);
+  int *fds, k;
+
+  limit_n (1, 0);
+  fds = make_idle (opt.n);
+  duplexes = calloc (opt.n, sizeof *duplexes);
+
+  for (k = 0; k < opt.n; ++k)
+    {
+      rw_init (&duplexes [k].w, no_cb, writable_cb, fds [k]);
+      rw_read_start (&duplexes [k].w);
+    }
+
+  turn_nowait ();
+  drive_warm (step_writeinterest, ops / 20);
+  drive (step_writeinterest, ops);
+  drive_clocked (step_writeinterest, ops / 4);
+}
+
+/*****************************************************************************/
+/* nowait: n armed watchers of idle sockets. One operation: one turn of the loop
+ * that does not sleep and finds nothing.
+ */
+
+static void
+step_nowait (void)
+{
+  turn_nowait ();
+  ++done;
+}
+
+static void
+w_nowait (void)
+{
+  limit_n (1, 0);
+  idle_world (opt.n);
+  drive_warm (step_nowait, 2000);
+  drive (step_nowait, ops_or (200000));
+  drive_clocked (step_nowait, 20000);
+}
+
+/*****************************************************************************/
+/* scale: n idle sockets and a ring of 100 with "active" bytes in it (100 unless
+ * told). One operation: one event, as in ring. Memory: what the library took
+ * per idle fd, the watchers themselves not counted.
+ */
+
+static void
+w_scale (void)
+{
+  struct chan *idle;
+  int *fds, k, n, wanted = opt.n, active = opt.active > 1 ? opt.active : 100;
+  long heap, rss, ops = ops_or (100000);
+
+  if ((n = fds_available (opt.n + 200) - 200) < wanted)
+    skip ("%d open files needed, %d allowed", wanted + 264, n + 264);
+
+  fds = make_idle (n);
+  idle = new_chans (n);
+
+  for (k = 0; k < n; ++k)
+    io_init (&idle [k].io, no_cb, fds [k], IO_READ);
+
+  heap = heap_bytes ();
+  rss = rss_bytes ();
+
+  for (k = 0; k < n; ++k)
+    io_start (&idle [k].io);
+
+  turn_nowait ();
+  result.bytes_heap = (double)(heap_bytes () - heap) / n;
+  result.bytes_rss = (double)(rss_bytes () - rss) / n;
+
+  opt.n = 100;
+  opt.active = active;
+  ring_world (SOCKETS);
+
+  for (k = 0; k < opt.n; ++k)
+    io_init (&chans [k].io, ring_cb, chans [k].fd, IO_READ);
+
+  start_all ();
+
+  for (k = 0; k < active; ++k)
+    put_byte (chans [k * opt.n / active].to);
+
+  drive_warm (step_wait, ops / 10);
+  drive (step_wait, ops);
+  drive_clocked (step_wait, ops / 4);
+  opt.n = wanted;
+}
+
+/*****************************************************************************/
+/* mixed: the ring, where every fd has a time-out of 30 s which each event on it
+ * sets anew, and ten timers expire every 1 - 2 ms beside. One operation: one
+ * event.
+ */
+
+#define TICKS 10
+
+struct mixed
+{
+  struct chan chan;
+  timer_w timeout;
+};
+
+static struct mixed *mixeds;
+
+TIMER_CB (never_cb)
+{
+  fail ("time-out");
+}
+
+TIMER_CB (tick_cb)
+{
+  timer_start (w, .0015);
+}
+
+IO_CB (mixed_cb)
+{
+  struct mixed *m = (struct mixed *)w;
+
+  get_byte (m->chan.fd);
+  timer_start (&m->timeout, 30.);
+  put_byte (m->chan.to);
+  ++done;
+}
+
+static void
+w_mixed (void)
+{
+  static timer_w ticks [TICKS];
+  long ops = ops_or (100000);
+  int *fds, k;
+
+#if ONE_TIMER
+  skip ("a bare loop has but one timer");
+#endif
+
+  limit_n (2, 0);
+  fds = make_channels (opt.n, SOCKETS);
+
+  if (!(mixeds = calloc (opt.n, sizeof *mixeds)))
+    fail ("calloc");
+
+  for (k = 0; k < opt.n; ++k)
+    {
+      mixeds [k].chan.fd = fds [2 * k];
+      mixeds [k].chan.to = fds [(2 * k + 3) % (2 * opt.n)];
+      io_init (&mixeds [k].chan.io, mixed_cb, mixeds [k].chan.fd, IO_READ);
+      io_start (&mixeds [k].chan.io);
+      timer_init (&mixeds [k].timeout, never_cb);
+      timer_start (&mixeds [k].timeout, 30.);
+    }
+
+  for (k = 0; k < TICKS; ++k)
+    {
+      timer_init (&ticks [k], tick_cb);
+      timer_start (&ticks [k], .001 + k * .0001);
+    }
+
+  for (k = 0; k < opt.active; ++k)
+    put_byte (mixeds [(long)k * opt.n / opt.active].chan.to);
+
+  drive_warm (step_wait, ops / 20 + 2 * opt.n);
+  drive (step_wait, ops);
+  drive_clocked (step_wait, ops / 4);
+}
+
+/*****************************************************************************/
+/* ttys: the ring, in which one of ten fds is a pseudo terminal and one a FIFO
+ * opened for reading and writing; both are of the kinds that IOCB_CMD_POLL
+ * refuses. One operation: one event.
+ */
+
+static int
+open_tty (int *to)
+{
+  struct termios tio;
+  int fd, master = posix_openpt (O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+  if (master < 0 || grantpt (master) || unlockpt (master)
+      || (fd = open (ptsname (master), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)) < 0)
+    skip ("no pseudo terminal: %s", strerror (errno));
+
+  tcgetattr (fd, &tio);
+  cfmakeraw (&tio);
+  tcsetattr (fd, TCSANOW, &tio);
+  *to = master;
+  return fd;
+}
+
+static int
+open_fifo (int *to)
+{
+  char dir [] = "/tmp/bench.XXXXXX", path [sizeof dir + 8];
+  int fd;
+
+  if (!mkdtemp (dir))
+    fail ("mkdtemp");
+
+  snprintf (path, sizeof path, "%s/fifo", dir);
+
+  if (mkfifo (path, 0600) || (fd = open (path, O_RDWR | O_NONBLOCK | O_CLOEXEC)) < 0)
+    fail ("mkfifo");
+
+  unlink (path);
+  rmdir (dir);
+  *to = fd;
+  return fd;
+}
+
+static void
+w_ttys (void)
+{
+  long ops = ops_or (50000);
+  int *tos, k, sv [2];
+
+#if ONLY_RING
+  skip ("IOCB_CMD_POLL refuses ttys");
+#endif
+
+  limit_n (2, 0);
+  chans = new_chans (opt.n);
+  tos = calloc (opt.n, sizeof *tos);
+
+  for (k = 0; k < opt.n; ++k)
+    if (k % 10 == 3)
+      chans [k].fd = open_tty (&tos [k]);
+    else if (k % 10 == 7)
+      chans [k].fd = open_fifo (&tos [k]);
+    else if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sv))
+      fail ("socketpair");
+    else
+      chans [k].fd = sv [0], tos [k] = sv [1];
+
+  for (k = 0; k < opt.n; ++k)
+    {
+      chans [k].to = tos [(k + 1) % opt.n];
+      io_init (&chans [k].io, ring_cb, chans [k].fd, IO_READ);
+    }
+
+  start_all ();
+
+  for (k = 0; k < opt.active; ++k)
+    put_byte (chans [(long)k * opt.n / opt.active].to);
+
+  drive_warm (step_wait, ops / 20 + 2 * opt.n);
+  drive (step_wait, ops);
+  drive_clocked (step_wait, ops / 4);
+}
+
+/*****************************************************************************/
+/* pingpong, pingsame: two processes, each with a loop of its own that watches n
+ * sockets, throw a byte to and fro over one of them; on two CPUs, or sharing
+ * one. One operation: a byte there and back; the "iteration" times are those of
+ * single round trips.
+ */
+
+/* 0 when there is nothing to read after all: a request that was armed just
+ * between a byte's arrival and its wake-up completes twice
+ */
+static int
+catch_byte (int fd)
+{
+  char byte;
+  ssize_t res = read (fd, &byte, 1);
+
+  if (res != 1 && (res == 0 || errno != EAGAIN))
+    fail ("the other process");
+
+  return res == 1;
+}
+
+static uint64_t ping_sent;
+
+IO_CB (ping_cb)
+{
+  uint64_t now;
+
+  if (!catch_byte (io_fd (w)))
+    return;
+
+  now = now_ns ();
+  sample (now - ping_sent);
+  ping_sent = now;
+  ++done;
+  put_byte (io_fd (w));
+}
+
+static int over;
+
+IO_CB (pong_cb)
+{
+  char byte;
+  ssize_t res = read (io_fd (w), &byte, 1);
+
+  if (res == 1)
+    put_byte (io_fd (w));
+  else if (!res)
+    over = 1;
+  else if (errno != EAGAIN)
+    fail ("read");
+}
+
+static void
+pong (int fd)
+{
+  io_w w;
+
+  pin (opt.peer_cpu);
+
+  if (!loop_new ())
+    _exit (1);
+
+  idle_world (opt.n - 1);
+  io_init (&w, pong_cb, fd, IO_READ);
+  io_start (&w);
+
+  while (!over)
+    turn_wait ();
+
+  _exit (0);
+}
+
+static void
+w_pingpong (void)
+{
+  long ops = ops_or (20000);
+  int status, *fds;
+  pid_t pid;
+  io_w w;
+
+  limit_n (1, 2);
+  fds = make_channels (1, SOCKETS);
+  loop_del ();
+
+  if ((pid = fork ()) < 0)
+    fail ("fork");
+
+  if (!pid)
+    {
+      close (fds [0]);
+      pong (fds [1]);
+    }
+
+  close (fds [1]);
+
+  if (!loop_new ())
+    fail ("loop");
+
+  idle_world (opt.n - 1);
+  io_init (&w, ping_cb, fds [0], IO_READ);
+  io_start (&w);
+  ping_sent = now_ns ();
+  put_byte (fds [0]);
+
+  drive_warm (step_wait, ops / 10);
+  drive (step_wait, ops);
+  io_stop (&w);
+  shutdown (fds [0], SHUT_WR);
+
+  if (waitpid (pid, &status, 0) != pid || status)
+    fail ("the other process");
+}
+
+static void
+w_pingsame (void)
+{
+  opt.peer_cpu = opt.cpu;
+  w_pingpong ();
+}
