@@ -1636,7 +1636,7 @@ inline_size
 int
 linuxaio_init (EV_P_ int flags)
 {
-  int fallback = epoll_init (EV_A_ 0);
+  int fallback = epoll_init (EV_A_ flags);
 
   memset (&linuxaio, 0, sizeof (linuxaio));
 
