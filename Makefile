@@ -54,25 +54,7 @@ settings := $(foreach s,$(SETTINGS),$(if $(call given,$(s)),kept.$(s) := $(subst
 
 include $(sort $(wildcard tests/*/targets.mk))
 
-.PHONY: all pristine run check bench install apply clean help build-all build-pristine FORCE
-
-all:
-	+@$(locked) build-all
-
-pristine:
-	+@$(locked) build-pristine
-
-# many makes may run at a time, but only one of them builds
-locked = mkdir -p $(BUILD)/log && flock -o $(BUILD)/lock $(MAKE)
-
-build-all: $(BUILD)/inst.done
-build-pristine: $(BUILD)/pristine-inst.done
-
-# $(call need,COMMAND,PACKAGE)
-need = command -v $(1) >/dev/null || { echo "$(1) not found: install the package $(2)" >&2; exit 1; }
-
-# $(call logged,NAME,COMMAND): what it says is only of interest if it fails
-logged = ( $(2) ) >$(BUILD)/log/$(1) 2>&1 || { tail -n 20 $(BUILD)/log/$(1) >&2; echo "failed: $(1), more in $(BUILD)/log/$(1)" >&2; exit 1; }
+.PHONY: all pristine run check bench install apply clean help FORCE
 
 # $(call install,TREE,ROOT): as libev's own rules would, but for two files that
 # Debian has reason to keep out of libev-dev, too: libev.la, and event.h, which
@@ -82,6 +64,23 @@ install = install -d $(2)/lib $(2)/include $(2)/share/man/man3 \
 	&& cp -P --remove-destination $(1)/.libs/libev.so $(1)/.libs/libev.so.4 $(2)/lib \
 	&& for h in ev.h ev++.h ev_linuxaio.h; do test ! -e $(1)/$$h || install -m 644 $(1)/$$h $(2)/include || exit 1; done \
 	&& install -m 644 $(1)/ev.3 $(2)/share/man/man3
+
+all: $(BUILD)/inst.done
+pristine: $(BUILD)/pristine-inst.done
+
+ifndef BUILDING
+
+# many makes may run at a time, but only one of them builds
+$(BUILD)/inst.done $(BUILD)/pristine-inst.done: FORCE
+	+@mkdir -p $(BUILD)/log && flock -o $(BUILD)/lock $(MAKE) BUILDING=1 $@
+
+else
+
+# $(call need,COMMAND,PACKAGE)
+need = command -v $(1) >/dev/null || { echo "$(1) not found: install the package $(2)" >&2; exit 1; }
+
+# $(call logged,NAME,COMMAND): what it says is only of interest if it fails
+logged = ( $(2) ) >$(BUILD)/log/$(1) 2>&1 || { tail -n 20 $(BUILD)/log/$(1) >&2; echo "failed: $(1), more in $(BUILD)/log/$(1)" >&2; exit 1; }
 
 $(BUILD)/settings: FORCE
 	@$(file >$@.new,$(settings))
@@ -116,6 +115,8 @@ $(BUILD)/pristine-inst.done: $(BUILD)/tools patches/get-libev
 	@$(call logged,pristine-install,$(call install,$(BUILD)/pristine,$(BUILD)/pristine-inst))
 	@touch $@
 	@echo "built $(BUILD)/pristine-inst/lib/libev.so.4 and libev.a"
+
+endif
 
 install: all
 	@$(call install,$(BUILD)/libev,$(DESTDIR)$(PREFIX))
