@@ -4,11 +4,17 @@
 #   make bench              everything; ROWS="ring stopstart" PEERS="epoll linuxaio"
 #                           N="100 1000" PAIRS=7 select (tests/bench/run --help)
 #   make bench-short        one size of each workload, less than three minutes
+#   make bench-counters     system calls and user-space instructions per operation
+#   make bench-counters-table   writes the former to counters.txt, which README quotes
+#   make check-bench-counters   are they still what counters.txt says?
 
 BENCH_DIR      := $(BUILD)/bench
 BENCH_TARGETS  += bench-full
 BENCH_PACKAGES += libevent-dev libuv1-dev liburing-dev gnuplot-nox python3 \
-                  nghttp2-server nghttp2-client hitch wrk openssl util-linux
+                  nghttp2-server nghttp2-client hitch wrk openssl util-linux \
+                  strace valgrind
+CHECK_TARGETS  += check-bench-counters
+CHECK_PACKAGES += strace python3
 
 BENCH_FLAGS     = -O2 -g -fno-strict-aliasing -Wall -Wextra -Wno-unused-parameter -Itests/bench
 BENCH_SOURCES  := $(addprefix tests/bench/,bench.c workloads.c)
@@ -16,16 +22,22 @@ BENCH_DEPENDS  := $(BENCH_SOURCES) $(wildcard tests/bench/w_*.c tests/bench/*.h)
 BENCH_LIBEV    := $(addprefix $(BENCH_DIR)/,bench-libev bench-upstream)
 BENCH_OTHERS   := $(addprefix $(BENCH_DIR)/,bench-libevent bench-libuv bench-bare-epoll bench-bare-aio bench-bare-uring)
 
-.PHONY: bench-full bench-short bench-programs bench-link bench-link-libev
+.PHONY: bench-full bench-short bench-programs bench-link bench-link-libev \
+        bench-counters bench-counters-table bench-counters-program check-bench-counters
+
+# libev is built by `make all pristine`, under the lock of the Makefile, not by
+# the rules below
+BENCH_INST     := $(wildcard $(INST)/include/ev*.h $(INST)/lib/libev.so.*.*.*)
+BENCH_PRISTINE := $(wildcard $(BUILD)/pristine-inst/include/ev*.h $(BUILD)/pristine-inst/lib/libev.so.*.*.*)
 
 # $(call bench-program,ADAPTER,NAME,FLAGS,LIBRARIES)
 bench-program = mkdir -p $(BENCH_DIR) && $(CC) $(BENCH_FLAGS) $(CFLAGS) -DADAPTER='"$(1)"' -DPEER='"$(2)"' $(3) $(BENCH_SOURCES) -o $@ $(LDFLAGS) $(4)
 bench-libev-at = -L$(1)/lib -Wl,-rpath,'$$ORIGIN/../$(notdir $(1))/lib' -lev -lm
 
-$(BENCH_DIR)/bench-libev: $(BENCH_DEPENDS) $(BUILD)/inst.done
+$(BENCH_DIR)/bench-libev: $(BENCH_DEPENDS) $(BENCH_INST)
 	@$(call bench-program,on-libev.h,libev,-DBENCH_LINUXAIO_STATS -isystem $(INST)/include,$(call bench-libev-at,$(INST)))
 
-$(BENCH_DIR)/bench-upstream: $(BENCH_DEPENDS) $(BUILD)/pristine-inst.done
+$(BENCH_DIR)/bench-upstream: $(BENCH_DEPENDS) $(BENCH_PRISTINE)
 	@$(call bench-program,on-libev.h,upstream,-isystem $(BUILD)/pristine-inst/include,$(call bench-libev-at,$(BUILD)/pristine-inst))
 
 $(BENCH_DIR)/bench-libevent: $(BENCH_DEPENDS)
@@ -44,13 +56,15 @@ $(BENCH_DIR)/bench-bare-uring: $(BENCH_DEPENDS)
 	@$(call bench-program,on-uring.h,bare-uring,,-luring)
 
 # runs on the libev that LD_LIBRARY_PATH names
-$(BENCH_DIR)/httpd: tests/bench/httpd.c tests/bench/targets.mk $(BUILD)/inst.done
+$(BENCH_DIR)/httpd: tests/bench/httpd.c tests/bench/targets.mk $(BENCH_INST)
 	@mkdir -p $(BENCH_DIR)
 	@$(CC) $(BENCH_FLAGS) $(CFLAGS) -isystem $(INST)/include $< -o $@ $(LDFLAGS) -L$(INST)/lib -lev
 
-# what libev itself needs is built first, under the lock of the Makefile
 bench-link: $(BENCH_LIBEV) $(BENCH_OTHERS) $(BENCH_DIR)/httpd
+	@:
+
 bench-link-libev: $(BENCH_DIR)/bench-libev
+	@:
 
 bench-programs:
 	@tests/setup/install-packages $(sort $(BENCH_PACKAGES))
@@ -62,3 +76,18 @@ bench-full: bench-programs
 
 bench-short: bench-programs
 	@tests/bench/run --build $(BUILD) --short --rows "$(ROWS)" --peers "$(PEERS)" --n "$(N)" --pairs $(or $(PAIRS),0)
+
+bench-counters: bench-programs
+	@tests/bench/counters --build $(BUILD) --rows "$(ROWS)"
+
+# these need nothing but the library itself
+bench-counters-program: all
+	@$(call need,python3,python3)
+	@$(call need,strace,strace)
+	@$(MAKE) bench-link-libev
+
+bench-counters-table: bench-counters-program
+	@tests/bench/counters --build $(BUILD) --write tests/bench/counters.txt
+
+check-bench-counters: bench-counters-program
+	@tests/bench/counters --build $(BUILD) --check tests/bench/counters.txt

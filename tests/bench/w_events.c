@@ -60,7 +60,7 @@ ring (enum channel kind)
   for (k = 0; k < opt.active; ++k)
     put_byte (chans [(long)k * opt.n / opt.active].to);
 
-  drive_warm (step_wait, ops / 20 + 2 * opt.n);
+  drive_warm (step_wait, warm (ops));
   drive (step_wait, ops);
   drive_clocked (step_wait, ops / 4);
 }
@@ -122,7 +122,7 @@ w_oneshot (void)
       put_byte (c->to);
     }
 
-  drive_warm (step_wait, ops / 20 + opt.n);
+  drive_warm (step_wait, warm (ops));
   drive (step_wait, ops);
   drive_clocked (step_wait, ops / 4);
 }
@@ -178,7 +178,7 @@ w_writeinterest (void)
     }
 
   turn_nowait ();
-  drive_warm (step_writeinterest, ops / 20);
+  drive_warm (step_writeinterest, warm (ops));
   drive (step_writeinterest, ops);
   drive_clocked (step_writeinterest, ops / 4);
 }
@@ -249,7 +249,7 @@ w_scale (void)
   for (k = 0; k < active; ++k)
     put_byte (chans [k * opt.n / active].to);
 
-  drive_warm (step_wait, ops / 10);
+  drive_warm (step_wait, warm (ops));
   drive (step_wait, ops);
   drive_clocked (step_wait, ops / 4);
   opt.n = wanted;
@@ -327,7 +327,7 @@ w_mixed (void)
   for (k = 0; k < opt.active; ++k)
     put_byte (mixeds [(long)k * opt.n / opt.active].chan.to);
 
-  drive_warm (step_wait, ops / 20 + 2 * opt.n);
+  drive_warm (step_wait, warm (ops));
   drive (step_wait, ops);
   drive_clocked (step_wait, ops / 4);
 }
@@ -410,7 +410,7 @@ w_ttys (void)
   for (k = 0; k < opt.active; ++k)
     put_byte (chans [(long)k * opt.n / opt.active].to);
 
-  drive_warm (step_wait, ops / 20 + 2 * opt.n);
+  drive_warm (step_wait, warm (ops));
   drive (step_wait, ops);
   drive_clocked (step_wait, ops / 4);
 }
@@ -520,7 +520,7 @@ w_pingpong (void)
   ping_sent = now_ns ();
   put_byte (fds [0]);
 
-  drive_warm (step_wait, ops / 10);
+  drive_warm (step_wait, warm (ops));
   drive (step_wait, ops);
   io_stop (&w);
   shutdown (fds [0], SHUT_WR);

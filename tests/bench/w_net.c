@@ -403,7 +403,7 @@ w_proxy (void)
   limit_n (4, 0);
 
   proxy_world ();
-  drive_warm (step_proxy, ops / 20 + 2 * opt.n);
+  drive_warm (step_proxy, warm (ops));
   drive (step_proxy, ops);
   drive_clocked (step_proxy, ops / 4);
 }

@@ -81,6 +81,13 @@ drive_warm (void (*step) (void), long ops)
     step ();
 }
 
+/* enough for what adapts to a workload to have done so */
+static long
+warm (long ops)
+{
+  return ops / 20 + 2 * opt.n + 2000;
+}
+
 static long
 ops_or (long ops)
 {
