@@ -693,7 +693,11 @@ linuxaio_to_epoll (EV_P_ int fd, int place)
     epoll_modify (EV_A_ fd, 0, anfds [fd].events);
 }
 
-/* takes the fd off epoll, where emask tells whether it may be registered */
+/*
+ * Takes the fd off epoll, where emask tells whether it may be registered. It
+ * may also be another file by now, while the one that is registered lives on
+ * in a dup: with egen moved on, epoll_poll does not take its events for ours.
+ */
 inline_size
 void
 linuxaio_leave_epoll (EV_P_ int fd)
@@ -702,6 +706,7 @@ linuxaio_leave_epoll (EV_P_ int fd)
     {
       evsys_epoll_del (backend_fd, fd);
       anfds [fd].emask = 0;
+      ++anfds [fd].egen;
       ++linuxaio.stats.moved_to_ring;
     }
 }
