@@ -195,12 +195,17 @@ urls () # port sizes...
   for size; do printf '%s%s ' "$url" "$size"; done
 }
 
+fetch () # port size: prints the content
+{
+  timeout 60 nghttp "$scheme://127.0.0.1:$1/$2"
+}
+
 # Every file is fetched and must be the same to the last byte.
 fetch_all () # port
 {
   for size in $small $large; do
-    timeout 60 nghttp "$scheme://127.0.0.1:$1/$size" >"$tmp/got" 2>"$tmp/nghttp.log" \
-      || die "file of $size bytes: nghttp failed: $(tail -n 1 "$tmp/nghttp.log")"
+    fetch "$1" "$size" >"$tmp/got" 2>"$tmp/fetch.log" \
+      || die "file of $size bytes: cannot be fetched: $(tail -n 1 "$tmp/fetch.log")"
     cmp -s "$tmp/got" "$tmp/www/$size" || die "file of $size bytes: got other content"
   done
 }

@@ -13,7 +13,7 @@ REAL_CHECKS := $(patsubst tests/real-programs/check-%,check-real-programs-%,$(wi
 RUN_TARGETS    += run-nghttpd
 RUN_PACKAGES   += nghttp2-server nghttp2-client strace
 CHECK_TARGETS  += check-real-programs
-CHECK_PACKAGES += nghttp2-server nghttp2-client strace hitch openssl multiwatch python3-gevent \
+CHECK_PACKAGES += nghttp2-server nghttp2-client curl strace hitch openssl multiwatch python3-gevent \
                   perl libcommon-sense-perl libcanary-stability-perl
 
 .PHONY: run-nghttpd check-real-programs check-perl-ev $(REAL_CHECKS)
