@@ -13,7 +13,12 @@
 
 #include "fixture.h"
 
-#define IDLE_PAIRS 64 /* far more than a loop may watch without making a ring */
+/* more than a loop may watch without making a ring */
+#ifdef SMALL_RING
+# define IDLE_PAIRS 6
+#else
+# define IDLE_PAIRS 64
+#endif
 
 struct ev_loop *loop;
 unsigned backend;
@@ -178,6 +183,12 @@ counting_alloc (void *ptr, long size)
     }
 
   return res;
+}
+
+int
+allocated_blocks (void)
+{
+  return blocks;
 }
 
 unsigned

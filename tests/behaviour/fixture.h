@@ -67,6 +67,9 @@ void default_loop_with_flags (unsigned flags);
 unsigned backend_flag (void);
 struct ev_loop *another_loop (void);
 
+/* blocks of memory that libev has allocated and not freed */
+int allocated_blocks (void);
+
 /* makes a loop of this backend create its ring; forget_idle closes the sockets, when the loop is gone */
 void warm (EV_P);
 void forget_idle (void);

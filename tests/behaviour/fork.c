@@ -451,10 +451,12 @@ expect_counts_from_zero (void)
   ev_loop_fork (EV_A);
   probe_stop (EV_A_ &my_probe);
   talk_anew (1);
+#ifndef SMALL_RING
   claim (stats.submitted < 1000);
+  claim (stats.ring_entries > 0);
+#endif
   claim (stats.submitted == stats.completed + stats.cancelled + stats.in_flight);
   claim (stats.ring_fds + stats.epoll_fds >= (unsigned)idle_fds);
-  claim (stats.ring_entries > 0);
 }
 
 START_TEST (statistics_of_the_child_start_again)
@@ -464,7 +466,9 @@ START_TEST (statistics_of_the_child_start_again)
   for (i = 0; i < 4; ++i)
     talk_anew (250);
 
+#ifndef SMALL_RING
   claim (stats.submitted > 1000);
+#endif
   expect_parent_undisturbed_by (expect_counts_from_zero);
 }
 END_TEST

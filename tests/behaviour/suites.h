@@ -17,5 +17,7 @@ Suite *growth_suite (void);
 Suite *fork_suite (void);
 Suite *timers_suite (void);
 Suite *signals_suite (void);
+Suite *loops_suite (void);
+Suite *threads_suite (void);
 
 #endif

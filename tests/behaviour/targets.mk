@@ -12,41 +12,77 @@ CHECK_TARGETS  += check-behaviour
 CHECK_PACKAGES += check pkg-config liburing-dev
 
 BEHAVIOUR_OUT    := $(BUILD)/behaviour
-BEHAVIOUR_COMMON := fixture
-BEHAVIOUR_SUITES := $(filter-out $(BEHAVIOUR_COMMON) quota bad,$(basename $(notdir $(wildcard tests/behaviour/*.c))))
-
+BEHAVIOUR_SUITES := $(filter-out options quota,$(basename $(notdir $(wildcard tests/behaviour/*.c))))
 BEHAVIOUR_FLAGS   = -std=gnu11 -D_GNU_SOURCE -pthread -O1 -g -Wall -Wextra -Werror=unused-variable -Werror=unused-function
 BEHAVIOUR_LIBS    = $$(pkg-config --libs check) -luring -pthread -lm
 
+BEHAVIOUR_INST    = -L$(INST)/lib -Wl,-rpath,'$$ORIGIN/../../$(notdir $(INST))/lib' -lev
+
+# libev with other options than it is installed with: a tree that was built, compiled into the tests
+BEHAVIOUR_EV      = $(CC) -O1 -g -w -fno-strict-aliasing -DHAVE_CONFIG_H -DNDEBUG -DEV_WALK_ENABLE=1
+
+# a ring that is always too small: made for two fds, full with a few more, replaced all the time
+BEHAVIOUR_SMALL   = -DEV_LINUXAIO_RING_FDS=2 -DEV_LINUXAIO_RING_MIN=6 -DEV_LINUXAIO_RING_MAX=60
+
+# the same, and the loop is found to be better off with and without it ever so often
+BEHAVIOUR_FICKLE  = $(BEHAVIOUR_SMALL) -DEV_LINUXAIO_CHANGES=100 -DEV_LINUXAIO_EVENTS=300 -DEV_LINUXAIO_STEADY_RATE=0
+
+# $(call behaviour_flavour,NAME,FLAGS,MADE BY): the objects of a flavour
+define behaviour_flavour
+$(BEHAVIOUR_OUT)/$(1)/%.o: tests/behaviour/%.c $(wildcard tests/behaviour/*.h) tests/behaviour/targets.mk $(3)
+	@mkdir -p $$(@D)
+	@$$(CC) $$(BEHAVIOUR_FLAGS) $(2) $$(CFLAGS) -c $$< -o $$@
+endef
+
+# $(call behaviour_libev,NAME,TREE,FLAGS,MADE BY): libev compiled in
+define behaviour_libev
+$(BEHAVIOUR_OUT)/$(1)/libev.o: tests/behaviour/targets.mk $(4)
+	@mkdir -p $$(@D)
+	@$$(BEHAVIOUR_EV) $(3) -I$(2) $$(CFLAGS) -c $(2)/ev.c -o $$@
+endef
+
+# $(call behaviour_program,NAME,PROGRAM,OBJECTS,LIBEV)
+define behaviour_program
+$(BEHAVIOUR_OUT)/$(1)/$(2): $(patsubst %,$(BEHAVIOUR_OUT)/$(1)/%.o,fixture $(3))
+	@$$(CC) -pthread $$(CFLAGS) $$^ -o $$@ $$(LDFLAGS) $(4) $$(BEHAVIOUR_LIBS)
+endef
+
+# $(call behaviour_compiled_in,NAME,TREE,FLAGS FOR LIBEV,FLAGS FOR THE TESTS,MADE BY): all of it
+define behaviour_compiled_in
+$(call behaviour_flavour,$(1),$(4) -DEV_WALK_ENABLE=1 -isystem $(2),$(5))
+$(call behaviour_libev,$(1),$(2),$(3),$(5))
+$(call behaviour_program,$(1),suites,$(BEHAVIOUR_SUITES) libev)
+$(call behaviour_program,$(1),options,options libev)
+endef
+
+$(eval $(call behaviour_flavour,inst,-isystem $(INST)/include,$(BUILD)/inst.done))
+$(eval $(call behaviour_program,inst,suites,$(BEHAVIOUR_SUITES),$$(BEHAVIOUR_INST)))
+$(eval $(call behaviour_compiled_in,full,$(BUILD)/libev,,,$(BUILD)/inst.done))
+$(eval $(call behaviour_compiled_in,small,$(BUILD)/libev,$(BEHAVIOUR_SMALL) -DEV_LINUXAIO_EVENTS=INT_MAX,-DSMALL_RING,$(BUILD)/inst.done))
+$(eval $(call behaviour_compiled_in,fickle,$(BUILD)/libev,$(BEHAVIOUR_FICKLE),-DSMALL_RING,$(BUILD)/inst.done))
+$(eval $(call behaviour_compiled_in,pristine,$(BUILD)/pristine,-DEV_USE_LINUXAIO=1,-DPRISTINE,$(BUILD)/pristine-inst.done))
+
+# $(call behaviour_run,PROGRAM): a target that runs it, so that several may run at a time
+define behaviour_run
+.PHONY: run-behaviour-$(subst /,-,$(1))
+run-behaviour-$(subst /,-,$(1)): $(BEHAVIOUR_OUT)/$(1)
+	@echo "behaviour: $(1)"
+	@$(BEHAVIOUR_OUT)/$(1)
+endef
+
+BEHAVIOUR_RUNS := inst/suites full/options small/suites small/options fickle/suites
+$(foreach p,$(BEHAVIOUR_RUNS),$(eval $(call behaviour_run,$(p))))
+
 .PHONY: check-behaviour check-behaviour-pristine behaviour-programs behaviour-pristine-programs
 
-# $(call behaviour,FLAVOUR,PROGRAM,SOURCES,FLAGS AND INCLUDES,WHAT IT DEPENDS ON,LIBEV)
-define behaviour
-$(BEHAVIOUR_OUT)/$(1)/%.o: tests/behaviour/%.c $(wildcard tests/behaviour/*.h) tests/behaviour/targets.mk $(5)
-	@mkdir -p $$(@D)
-	@$$(CC) $$(BEHAVIOUR_FLAGS) $(4) $$(CFLAGS) -c $$< -o $$@
-endef
+behaviour-programs: $(addprefix $(BEHAVIOUR_OUT)/,$(BEHAVIOUR_RUNS))
+behaviour-pristine-programs: $(addprefix $(BEHAVIOUR_OUT)/,pristine/suites pristine/options)
 
-define behaviour_program
-$(BEHAVIOUR_OUT)/$(1)/$(2): $(patsubst %,$(BEHAVIOUR_OUT)/$(1)/%.o,$(BEHAVIOUR_COMMON) $(3)) $(5)
-	@$$(CC) $$(BEHAVIOUR_FLAGS) $(4) $$(CFLAGS) $$(filter %.o,$$^) -o $$@ $$(LDFLAGS) $(6) $$(BEHAVIOUR_LIBS)
-endef
-
-behaviour_at = -L$(1)/lib -Wl,-rpath,'$$$$ORIGIN/../../$(notdir $(1))/lib' -lev
-
-$(eval $(call behaviour,inst,,,-isystem $(INST)/include,$(BUILD)/inst.done))
-$(eval $(call behaviour_program,inst,suites,$(BEHAVIOUR_SUITES),,,$(call behaviour_at,$(INST))))
-
-$(eval $(call behaviour,pristine,,,-DPRISTINE -isystem $(BUILD)/pristine-inst/include,$(BUILD)/pristine-inst.done))
-$(eval $(call behaviour_program,pristine,suites,$(BEHAVIOUR_SUITES),,,$(call behaviour_at,$(BUILD)/pristine-inst)))
-
-behaviour-programs: $(BEHAVIOUR_OUT)/inst/suites
-behaviour-pristine-programs: $(BEHAVIOUR_OUT)/pristine/suites
-
+# they sleep most of the time
 check-behaviour:
 	@$(MAKE) all
 	@$(MAKE) behaviour-programs
-	@$(BEHAVIOUR_OUT)/inst/suites
+	@$(MAKE) -j2 -k -O $(addprefix run-behaviour-,$(subst /,-,$(BEHAVIOUR_RUNS)))
 
 check-behaviour-pristine:
 	@$(MAKE) pristine
