@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +78,9 @@ drive_clocked (void (*step) (void), long ops)
 static inline void
 drive_warm (void (*step) (void), long ops)
 {
-  for (done = 0; done < ops; )
+  uint64_t enough = now_ns () + (uint64_t)(opt.seconds * 5e8);
+
+  for (done = 0; done < ops && now_ns () < enough; )
     step ();
 }
 
