@@ -45,8 +45,9 @@
 /*
  * A request costs 0.25 us an event more than a registration in epoll, and
  * 0.5 us less for each change (start, other mask). So a loop is weighed when
- * it has made so many changes, or handled that many events without, and the
- * ring is left if it shows: at this rate it costs 4 % of the loop's time.
+ * it has made so many changes, or handled that many events without. In the
+ * latter case the ring is left if that shows: at this rate it costs 4 % of
+ * the loop's time, and an event of epoll costs 1 us more beside a ring.
  */
 #ifndef EV_LINUXAIO_CHANGES
 # define EV_LINUXAIO_CHANGES 1000
@@ -1193,11 +1194,13 @@ linuxaio_weigh (EV_P)
 
   if (linuxaio.lively)
     linuxaio.steady = 0;
-  else if ((mn_now - linuxaio.weighed_at) * EV_LINUXAIO_STEADY_RATE < linuxaio.eventcnt)
+  else if ((mn_now - linuxaio.weighed_at) * EV_LINUXAIO_STEADY_RATE < linuxaio.eventcnt
+           || linuxaio.epollcnt > linuxaio.eventcnt / 2)
     linuxaio.steady = 1;
 
   linuxaio.changecnt  = 0;
   linuxaio.eventcnt   = 0;
+  linuxaio.epollcnt   = 0;
   linuxaio.weighed_at = mn_now;
 }
 
@@ -1448,11 +1451,51 @@ linuxaio_quiet (EV_P)
       && !(linuxaio.rearmcnt | epoll_epermcnt);
 }
 
+/* arms what is to be armed, then takes what has happened, after sleeping until something has */
+inline_size
+void
+linuxaio_poll_ring (EV_P_ ev_tstamp timeout)
+{
+  ev_tstamp until = mn_now + timeout;
+
+  do
+    {
+      linuxaio_arm_all (EV_A);
+
+      /* the callbacks of an fd that was killed must not wait, nor files that are always ready */
+      if (ecb_expect_false (fdchangecnt | epoll_epermcnt))
+        timeout = LINUXAIO_TS (0.);
+
+      if (!linuxaio.inflightcnt)
+        {
+          linuxaio_poll_epoll (EV_A_ timeout);
+          return;
+        }
+
+      if (ecb_expect_false (linuxaio.requests [0].phase != LINUXAIO_IN_FLIGHT))
+        {
+          linuxaio_poll_both (EV_A);
+          timeout = LINUXAIO_TS (0.);
+        }
+
+      if (linuxaio_reap (EV_A) || timeout <= LINUXAIO_TS (0.) || linuxaio_sleep (EV_A_ timeout))
+        break;
+
+      /* what came was about cancelled requests, or directions no longer wanted */
+      timeout = until - get_clock ();
+    }
+  while (timeout > LINUXAIO_TS (0.));
+
+  if (linuxaio.epoll_ready | epoll_epermcnt)
+    {
+      linuxaio.epoll_ready = 0;
+      epoll_poll (EV_A_ LINUXAIO_TS (0.));
+    }
+}
+
 static void
 linuxaio_poll (EV_P_ ev_tstamp timeout)
 {
-  int live;
-
   if (ecb_expect_false (linuxaio_forked (EV_A)))
     {
       postfork = 1; /* forked since ev_run has looked: it looks again before the next poll */
@@ -1473,46 +1516,7 @@ linuxaio_poll (EV_P_ ev_tstamp timeout)
     }
 
   linuxaio_make_room (EV_A);
-
-  do
-    {
-      /* a cancelled request ends the sleep without saying anything */
-      ev_tstamp until = linuxaio.cancelledcnt ? get_clock () + timeout : LINUXAIO_TS (0.);
-
-      linuxaio_arm_all (EV_A);
-
-      /* the callbacks of an fd that was killed must not wait, nor files that are always ready */
-      if (ecb_expect_false (fdchangecnt | epoll_epermcnt))
-        timeout = LINUXAIO_TS (0.);
-
-      if (!linuxaio.inflightcnt)
-        {
-          linuxaio_poll_epoll (EV_A_ timeout);
-          return;
-        }
-
-      if (ecb_expect_false (linuxaio.requests [0].phase != LINUXAIO_IN_FLIGHT))
-        {
-          linuxaio_poll_both (EV_A);
-          timeout = LINUXAIO_TS (0.);
-        }
-
-      live = linuxaio_reap (EV_A);
-
-      if (live || timeout <= LINUXAIO_TS (0.))
-        break;
-
-      live = linuxaio_sleep (EV_A_ timeout);
-
-      timeout = until > LINUXAIO_TS (0.) ? until - get_clock () : until;
-    }
-  while (ecb_expect_false (!live && timeout > LINUXAIO_TS (0.)));
-
-  if (linuxaio.epoll_ready | epoll_epermcnt)
-    {
-      linuxaio.epoll_ready = 0;
-      epoll_poll (EV_A_ LINUXAIO_TS (0.));
-    }
+  linuxaio_poll_ring (EV_A_ timeout);
 }
 
 /*
@@ -1543,6 +1547,7 @@ linuxaio_epoll_wait (EV_P_ ev_tstamp timeout)
   if (res >= 0)
     {
       linuxaio.eventcnt += res;
+      linuxaio.epollcnt += linuxaio.ctx ? res : 0;
       return res;
     }
 

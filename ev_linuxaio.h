@@ -67,7 +67,7 @@ struct ev_linuxaio_stats
   unsigned epoll_refused;       /* because the kernel refused a request */
   unsigned epoll_parked;        /* because it was stopped too often while armed */
   unsigned epoll_overflow;      /* because more fds are watched than the ring is for */
-  unsigned epoll_steady;        /* because the loop is busy and changes nothing: epoll is cheaper */
+  unsigned epoll_steady;        /* because the loop changes little: epoll is cheaper */
 };
 
 /*
@@ -235,6 +235,7 @@ struct linuxaio_state
   int watchcnt;              /* fds that are watched */
   int changecnt;             /* changes and events since the loop was last weighed */
   int eventcnt;
+  int epollcnt;              /* those of the events that came by epoll */
   ev_tstamp weighed_at;      /* when that was (monotonic) */
   int sweep;                 /* next fd to look at for one that could live in the ring again */
 
@@ -249,7 +250,7 @@ struct linuxaio_state
   unsigned char no_pwait2;   /* epoll_pwait2 is missing or forbidden */
   unsigned char crowded;     /* the kernel had no room where there should have been some */
   unsigned char lively;      /* was seen to change much: worth a ring even for few fds */
-  unsigned char steady;      /* was seen to be busy without changing: not worth a ring */
+  unsigned char steady;      /* was seen to gain nothing from the ring */
   unsigned char draining;    /* steady, or more fds than the ring is for: it is being emptied */
   unsigned char epoll_ready; /* the backend's own request has completed */
   struct ev_linuxaio_stats stats; /* its counters only */
