@@ -1,0 +1,257 @@
+/*
+ * Which kernels may have a ring, told from what distributions really say of
+ * themselves: uname, and Ubuntu's /proc/version_signature. libev is embedded,
+ * since what is tested is private to it; ev.c is found with -I.
+ *
+ * Copyright (c) 2026 the ev_linuxaio authors
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
+ */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+/* the kernel that libev believes it is on; signature: 0 where there is no such file */
+static struct
+{
+  const char *release, *version, *signature;
+} kernel;
+
+static int
+uname_as_told (struct utsname *un)
+{
+  memset (un, 0, sizeof (*un));
+  snprintf (un->release, sizeof (un->release), "%s", kernel.release);
+  snprintf (un->version, sizeof (un->version), "%s", kernel.version);
+
+  return 0;
+}
+
+static int
+open_as_told (const char *path, int flags)
+{
+  int ends [2];
+
+  if (strcmp (path, "/proc/version_signature"))
+    return open (path, flags);
+
+  if (!kernel.signature)
+    {
+      errno = ENOENT;
+      return -1;
+    }
+
+  ck_assert_int_eq (pipe (ends), 0);
+  ck_assert_int_eq (write (ends [1], kernel.signature, strlen (kernel.signature)), strlen (kernel.signature));
+  close (ends [1]);
+
+  return ends [0];
+}
+
+#define uname(un)         uname_as_told (un)
+#define open(path, flags) open_as_told (path, flags)
+
+#define EV_STANDALONE   1
+#define EV_USE_LINUXAIO 1
+
+#include "ev.c"
+
+static const struct
+{
+  const char *what, *release, *version, *signature;
+  int good;
+} kernels [] = {
+  /* the version is in uname -r */
+  { "mainline 6.18"         , "6.18.44"                       , "#1 SMP PREEMPT_DYNAMIC", 0, 1 },
+  { "mainline 6.12-rc1"     , "6.12.0-rc1"                    , "#1 SMP PREEMPT_DYNAMIC", 0, 1 },
+  { "mainline, two parts"   , "6.6-custom"                    , "#1 SMP", 0, 1 },
+  { "mainline 5.16"         , "5.16.0"                        , "#1 SMP PREEMPT", 0, 1 },
+  { "mainline 5.15"         , "5.15.0"                        , "#1 SMP PREEMPT", 0, 0 },
+  { "mainline 6.8"          , "6.8.0"                         , "#1 SMP PREEMPT_DYNAMIC", 0, 0 },
+  { "mainline 6.8-rc"       , "6.8.0-rc4+"                    , "#1 SMP PREEMPT_DYNAMIC", 0, 0 },
+  { "mainline 6.8.4"        , "6.8.4"                         , "#1 SMP PREEMPT_DYNAMIC", 0, 0 },
+  { "mainline 6.8.5"        , "6.8.5"                         , "#1 SMP PREEMPT_DYNAMIC", 0, 1 },
+  { "longterm 4.19.325"     , "4.19.325"                      , "#1 SMP PREEMPT", 0, 1 },
+  { "Arch"                  , "6.10.10-arch1-1"               , "#1 SMP PREEMPT_DYNAMIC Thu, 12 Sep 2024 17:21:02 +0000", 0, 1 },
+  { "Fedora 41"             , "6.11.4-301.fc41.x86_64"        , "#1 SMP PREEMPT_DYNAMIC Sun Oct 20 15:02:33 UTC 2024", 0, 1 },
+  { "Alpine 3.20"           , "6.6.58-0-virt"                 , "#1-Alpine SMP PREEMPT_DYNAMIC", 0, 1 },
+  { "openSUSE Leap 15.6"    , "6.4.0-150600.23.25-default"    , "#1 SMP PREEMPT_DYNAMIC Tue Oct 1 10:54:01 UTC 2024", 0, 1 },
+  { "SLES 15 SP4"           , "5.14.21-150400.24.100-default" , "#1 SMP PREEMPT_DYNAMIC", 0, 0 },
+  { "RHEL 8"                , "4.18.0-553.el8_10.x86_64"      , "#1 SMP Fri May 10 15:19:13 EDT 2024", 0, 0 },
+  { "RHEL 9"                , "5.14.0-503.11.1.el9_5.x86_64"  , "#1 SMP PREEMPT_DYNAMIC", 0, 0 },
+  { "RHEL 10"               , "6.12.0-55.9.1.el10_0.x86_64"   , "#1 SMP PREEMPT_DYNAMIC", 0, 1 },
+  { "Oracle UEK 7"          , "5.15.0-200.131.27.el9uek.x86_64", "#2 SMP", 0, 0 },
+  { "Amazon Linux 2"        , "5.10.230-223.885.amzn2.x86_64" , "#1 SMP Tue Dec 3 14:36:00 UTC 2024", 0, 1 },
+  { "Proxmox VE 8.2"        , "6.8.4-2-pve"                   , "#1 SMP PREEMPT_DYNAMIC PMX 6.8.4-2 (2024-04-10T17:36Z)", 0, 0 },
+  { "Proxmox VE 8.3"        , "6.8.12-4-pve"                  , "#1 SMP PREEMPT_DYNAMIC PMX 6.8.12-4 (2024-11-06T15:04Z)", 0, 1 },
+  { "WSL 2"                 , "5.15.153.1-microsoft-standard-WSL2", "#1 SMP", 0, 1 },
+  { "WSL 1"                 , "4.4.0-19041-Microsoft"         , "#1237-Microsoft Sat Sep 11 14:32:00 PST 2021", 0, 0 },
+  { "gVisor"                , "4.4.0"                         , "#1 SMP Sun Jan 10 15:06:54 PST 2016", 0, 0 },
+  { "Android 14"            , "5.15.137-android14-11-gdc1"    , "#1 SMP PREEMPT", 0, 1 },
+  { "Android 12, early"     , "5.10.66-android12-9-00001"     , "#1 SMP PREEMPT", 0, 0 },
+  { "Raspberry Pi OS 12"    , "6.6.31+rpt-rpi-v8"             , "#1 SMP PREEMPT Debian 1:6.6.31-1+rpt1 (2024-05-29)", 0, 1 },
+  { "setarch --uname-2.6"   , "2.6.78-fc"                     , "#1 SMP PREEMPT_DYNAMIC", 0, 0 },
+
+  /* Debian: in uname -v */
+  { "Debian 13"             , "6.12.31-amd64"                 , "#1 SMP PREEMPT_DYNAMIC Debian 6.12.31-1 (2025-06-02)", 0, 1 },
+  { "Debian 12"             , "6.1.0-28-amd64"                , "#1 SMP PREEMPT_DYNAMIC Debian 6.1.119-1 (2024-11-22)", 0, 1 },
+  { "Debian 12, backport rt", "6.12.12+bpo-rt-amd64"          , "#1 SMP PREEMPT_RT Debian 6.12.12-1~bpo12+1 (2025-02-23)", 0, 1 },
+  { "Debian 11"             , "5.10.0-35-amd64"               , "#1 SMP Debian 5.10.237-1 (2025-05-19)", 0, 1 },
+  { "Debian 11, 5.10.84"    , "5.10.0-10-amd64"               , "#1 SMP Debian 5.10.84-1 (2021-12-08)", 0, 0 },
+  { "Debian 11, 5.10.92"    , "5.10.0-11-amd64"               , "#1 SMP Debian 5.10.92-1 (2022-01-18)", 0, 1 },
+  { "Debian 11, backport"   , "5.15.0-0.bpo.3-amd64"          , "#1 SMP Debian 5.15.15-2~bpo11+1 (2022-02-03)", 0, 1 },
+  { "Debian 11, backport"   , "5.14.0-0.bpo.2-amd64"          , "#1 SMP Debian 5.14.9-2~bpo11+1 (2021-10-10)", 0, 0 },
+  { "Debian 10"             , "4.19.0-27-amd64"               , "#1 SMP Debian 4.19.316-1 (2024-06-25)", 0, 1 },
+  { "Debian 10, 4.19.208"   , "4.19.0-18-amd64"               , "#1 SMP Debian 4.19.208-1 (2021-09-29)", 0, 0 },
+
+  /* Ubuntu: at the end of /proc/version_signature */
+  { "Ubuntu 24.04"          , "6.8.0-49-generic"              , "#49-Ubuntu SMP PREEMPT_DYNAMIC Mon Nov  4 02:06:24 UTC 2024",
+    "Ubuntu 6.8.0-49.49-generic 6.8.12\n", 1 },
+  { "Ubuntu 24.04, as released", "6.8.0-31-generic"           , "#31-Ubuntu SMP PREEMPT_DYNAMIC Sat Apr 20 00:40:06 UTC 2024",
+    "Ubuntu 6.8.0-31.31-generic 6.8.1\n", 0 },
+  { "Ubuntu 24.04, without /proc", "6.8.0-49-generic"         , "#49-Ubuntu SMP PREEMPT_DYNAMIC Mon Nov  4 02:06:24 UTC 2024", 0, 0 },
+  { "Ubuntu 22.04"          , "5.15.0-119-generic"            , "#129-Ubuntu SMP Fri Aug 2 19:25:20 UTC 2024",
+    "Ubuntu 5.15.0-119.129-generic 5.15.160\n", 1 },
+  { "Ubuntu 22.04 on AWS"   , "6.8.0-1014-aws"                , "#15~22.04.1-Ubuntu SMP Thu Aug  8 23:06:49 UTC 2024",
+    "Ubuntu 6.8.0-1014.15~22.04.1-aws 6.8.12\n", 1 },
+  { "Ubuntu 22.04, HWE"     , "5.19.0-50-generic"             , "#50-Ubuntu SMP PREEMPT_DYNAMIC",
+    "Ubuntu 5.19.0-50.50-generic 5.19.17\n", 1 },
+  { "Ubuntu 20.04"          , "5.4.0-193-generic"             , "#213-Ubuntu SMP Fri Aug 2 19:14:16 UTC 2024",
+    "Ubuntu 5.4.0-193.213-generic 5.4.280\n", 1 },
+  { "Ubuntu 20.04, 5.4.44"  , "5.4.0-42-generic"              , "#46-Ubuntu SMP Fri Jul 10 00:24:02 UTC 2020",
+    "Ubuntu 5.4.0-42.46-generic 5.4.44\n", 0 },
+  { "Ubuntu 18.04"          , "4.15.0-213-generic"            , "#224-Ubuntu SMP",
+    "Ubuntu 4.15.0-213.224-generic 4.15.18\n", 0 },
+
+  /* nothing that could be understood */
+  { "an empty signature"    , "5.15.0-1-generic"              , "", "", 0 },
+  { "a signature of one word", "5.15.0-1-generic"             , "", "5.15.160", 0 },
+  { "no number at all"      , "unknown"                       , "unknown", "un known", 0 },
+  { "nothing"               , ""                              , "", 0, 0 }
+};
+
+/* ranges of versions that may have a ring, from the kernel's change logs; the ends belong to them */
+static const unsigned char ranges [][2][3] = {
+  { {  4, 19, 221 }, {   4,  19, 255 } }, /* 363bee27e258 and 50252e4b5e98: no wakeup is lost */
+  { {  5,  4, 165 }, {   5,   4, 255 } },
+  { {  5, 10,  85 }, {   5,  10, 255 } },
+  { {  5, 15,   8 }, {   5,  15, 255 } },
+  { {  5, 16,   0 }, {   6,   7, 255 } },
+  { {  6,  8,   5 }, { 255, 255, 255 } }  /* caeb4b0a11b3: no oops in io_getevents */
+};
+
+static unsigned
+version_of (const unsigned char v [3])
+{
+  return v [0] << 16 | v [1] << 8 | v [2];
+}
+
+static int
+in_a_range (unsigned v)
+{
+  unsigned i;
+
+  for (i = 0; i < sizeof (ranges) / sizeof (ranges [0]); ++i)
+    if (v >= version_of (ranges [i][0]) && v <= version_of (ranges [i][1]))
+      return 1;
+
+  return 0;
+}
+
+START_TEST (every_version_is_good_or_bad_as_the_change_logs_say)
+{
+  static const unsigned char majors [] = { 0, 2, 3, 4, 5, 6, 7, 8, 255 };
+  unsigned i, minor, patch;
+
+  for (i = 0; i < sizeof (majors); ++i)
+    for (minor = 0; minor < 256; ++minor)
+      for (patch = 0; patch < 256; ++patch)
+        {
+          unsigned v = (unsigned)majors [i] << 16 | minor << 8 | patch;
+
+          ck_assert_msg (!linuxaio_version_good (v) == !in_a_range (v),
+                         "%u.%u.%u is said to be %s", majors [i], minor, patch,
+                         linuxaio_version_good (v) ? "good" : "bad");
+        }
+}
+END_TEST
+
+START_TEST (versions_are_found_in_texts)
+{
+  ck_assert_uint_eq (linuxaio_version ("6.1.119"), 0x060177);
+  ck_assert_uint_eq (linuxaio_version ("#1 SMP Debian 6.1.0"), 0x010000); /* why the caller looks for "Debian " */
+  ck_assert_uint_eq (linuxaio_version ("Debian 5.10.237-1 (2025-05-19)"), 0x050aed);
+  ck_assert_uint_eq (linuxaio_version (" 6.8.12\n"), 0x06080c);
+  ck_assert_uint_eq (linuxaio_version ("6.8"), 0x060800);
+  ck_assert_uint_eq (linuxaio_version ("6"), 0x060000);
+  ck_assert_uint_eq (linuxaio_version ("4.19.325"), 0x0413ff);
+  ck_assert_uint_eq (linuxaio_version ("4.19.254"), 0x0413fe);
+  ck_assert_uint_eq (linuxaio_version ("4.19.99999999999999999999"), 0x0413ff);
+  ck_assert_uint_eq (linuxaio_version ("300.300.300"), 0xffffff);
+  ck_assert_uint_eq (linuxaio_version ("no version"), 0);
+  ck_assert_uint_eq (linuxaio_version (""), 0);
+}
+END_TEST
+
+START_TEST (kernels_of_distributions_are_recognized)
+{
+  kernel.release   = kernels [_i].release;
+  kernel.version   = kernels [_i].version;
+  kernel.signature = kernels [_i].signature;
+
+  ck_assert_msg (!linuxaio_kernel_good () == !kernels [_i].good,
+                 "%s is said to be %s", kernels [_i].what, kernels [_i].good ? "bad" : "good");
+}
+END_TEST
+
+/* whatever this kernel can: a loop is made, says what it runs on, and works */
+START_TEST (loop_runs_on_epoll_where_the_ring_must_not_be_used)
+{
+  struct ev_linuxaio_stats stats;
+  aio_context_t none = 0;
+  struct ev_loop *loop;
+  int possible = syscall (SYS_io_setup, 0, &none) < 0 && errno == EINVAL;
+
+  kernel.release   = kernels [_i].release;
+  kernel.version   = kernels [_i].version;
+  kernel.signature = kernels [_i].signature;
+
+  loop = ev_loop_new (EVFLAG_NOENV | EVBACKEND_LINUXAIO);
+  ck_assert_ptr_ne (loop, 0);
+  ck_assert_uint_eq (ev_backend (EV_A), possible && kernels [_i].good ? EVBACKEND_LINUXAIO : EVBACKEND_EPOLL);
+  ck_assert_int_eq (ev_linuxaio_stats (EV_A_ &stats), ev_backend (EV_A) == EVBACKEND_LINUXAIO);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  ev_loop_destroy (EV_A);
+
+  if (!possible && kernels [_i].good)
+    printf ("%s: not tried, this kernel has no AIO\n", kernels [_i].what);
+}
+END_TEST
+
+int
+main (void)
+{
+  Suite *suite = suite_create ("kernel versions");
+  TCase *tc    = tcase_create ("versions");
+  SRunner *runner;
+  int failed;
+
+  tcase_set_timeout (tc, 60.);
+  tcase_add_test (tc, every_version_is_good_or_bad_as_the_change_logs_say);
+  tcase_add_test (tc, versions_are_found_in_texts);
+  tcase_add_loop_test (tc, kernels_of_distributions_are_recognized, 0, sizeof (kernels) / sizeof (kernels [0]));
+  tcase_add_loop_test (tc, loop_runs_on_epoll_where_the_ring_must_not_be_used, 0, sizeof (kernels) / sizeof (kernels [0]));
+  suite_add_tcase (suite, tc);
+
+  runner = srunner_create (suite);
+  srunner_run_all (runner, CK_ENV);
+  failed = srunner_ntests_failed (runner);
+  srunner_free (runner);
+
+  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
