@@ -134,8 +134,9 @@ wait_for (int fd, int events)
 static void
 fence_cb (EV_P_ ev_io *w, int revents)
 {
-  (void)loop, (void)revents;
+  (void)revents;
   *(int *)w->data += get (w->fd);
+  ev_io_stop (EV_A_ w);
 }
 
 void
@@ -146,16 +147,14 @@ settle (EV_P)
 
   ev_io_init (&io, fence_cb, fence [0], EV_READ);
   io.data = &passed;
-  ev_io_start (EV_A_ &io);
 
   for (round = 1; round <= 8; ++round)
     {
+      ev_io_start (EV_A_ &io);
       put (fence [1]);
       run_until (passed == round);
       ev_run (EV_A_ EVRUN_NOWAIT);
     }
-
-  ev_io_stop (EV_A_ &io);
 }
 
 /*****************************************************************************/

@@ -49,6 +49,13 @@ enum
   ALL      = SELECT | POLL | EPOLL | LINUXAIO
 };
 
+/* whether the ring is made, filled and left as ev_linuxaio.c comes, not as libev 4.33 or for small rings */
+#if defined PRISTINE || defined SMALL_RING
+# define DEFAULT_POLICY 0
+#else
+# define DEFAULT_POLICY 1
+#endif
+
 extern struct ev_loop *loop; /* of the running test; callbacks have their own of that name */
 extern unsigned backend;     /* of the running test, one of the above */
 extern int idle_fds;         /* watched by the fixture to make the ring */

@@ -332,15 +332,11 @@ add (TCase *tc, unsigned on)
   tcase_add_test (tc, random_starts_and_stops_are_followed);
   tcase_add_test (tc, destroying_a_loop_with_thousands_of_watchers_leaves_nothing);
 
-#if !defined PRISTINE && !defined SMALL_RING
-  if (on & LINUXAIO)
+  if (DEFAULT_POLICY && on & LINUXAIO)
     {
       tcase_add_test (tc, ring_is_replaced_by_larger_ones);
       tcase_add_test (tc, fds_beyond_the_ring_are_served_by_epoll_and_come_back);
     }
-#else
-  (void)on, (void)ring_is_replaced_by_larger_ones, (void)fds_beyond_the_ring_are_served_by_epoll_and_come_back;
-#endif
 }
 
 Suite *

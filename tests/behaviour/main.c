@@ -10,7 +10,22 @@
 int
 main (void)
 {
-  Suite *suites [] = { io_suite (), descriptors_suite (), reuse_suite (), close_suite (), growth_suite (), fork_suite (), timers_suite (), signals_suite (), loops_suite (), threads_suite (), 0 };
+  Suite *suites [] = {
+    io_suite (),
+    descriptors_suite (),
+    reuse_suite (),
+    close_suite (),
+    growth_suite (),
+    fork_suite (),
+    timers_suite (),
+    signals_suite (),
+    loops_suite (),
+    threads_suite (),
+#ifndef PRISTINE
+    statistics_suite (),
+#endif
+    0
+  };
 
   return run_suites (0, suites);
 }

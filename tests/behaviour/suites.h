@@ -19,5 +19,8 @@ Suite *timers_suite (void);
 Suite *signals_suite (void);
 Suite *loops_suite (void);
 Suite *threads_suite (void);
+#ifndef PRISTINE
+Suite *statistics_suite (void);
+#endif
 
 #endif

@@ -47,11 +47,11 @@ $(BEHAVIOUR_OUT)/$(1)/$(2): $(patsubst %,$(BEHAVIOUR_OUT)/$(1)/%.o,fixture $(3))
 	@$$(CC) -pthread $$(CFLAGS) $$^ -o $$@ $$(LDFLAGS) $(4) $$(BEHAVIOUR_LIBS)
 endef
 
-# $(call behaviour_compiled_in,NAME,TREE,FLAGS FOR LIBEV,FLAGS FOR THE TESTS,MADE BY): all of it
+# $(call behaviour_compiled_in,NAME,TREE,FLAGS FOR LIBEV,FLAGS FOR THE TESTS,MADE BY,NOT THESE): all of it
 define behaviour_compiled_in
 $(call behaviour_flavour,$(1),$(4) -DEV_WALK_ENABLE=1 -isystem $(2),$(5))
 $(call behaviour_libev,$(1),$(2),$(3),$(5))
-$(call behaviour_program,$(1),suites,$(BEHAVIOUR_SUITES) libev)
+$(call behaviour_program,$(1),suites,$(filter-out $(6),$(BEHAVIOUR_SUITES)) libev)
 $(call behaviour_program,$(1),options,options libev)
 endef
 
@@ -60,7 +60,7 @@ $(eval $(call behaviour_program,inst,suites,$(BEHAVIOUR_SUITES),$$(BEHAVIOUR_INS
 $(eval $(call behaviour_compiled_in,full,$(BUILD)/libev,,,$(BUILD)/inst.done))
 $(eval $(call behaviour_compiled_in,small,$(BUILD)/libev,$(BEHAVIOUR_SMALL) -DEV_LINUXAIO_EVENTS=INT_MAX,-DSMALL_RING,$(BUILD)/inst.done))
 $(eval $(call behaviour_compiled_in,fickle,$(BUILD)/libev,$(BEHAVIOUR_FICKLE),-DSMALL_RING,$(BUILD)/inst.done))
-$(eval $(call behaviour_compiled_in,pristine,$(BUILD)/pristine,-DEV_USE_LINUXAIO=1,-DPRISTINE,$(BUILD)/pristine-inst.done))
+$(eval $(call behaviour_compiled_in,pristine,$(BUILD)/pristine,-DEV_USE_LINUXAIO=1,-DPRISTINE,$(BUILD)/pristine-inst.done,statistics))
 
 # $(call behaviour_run,PROGRAM): a target that runs it, so that several may run at a time
 define behaviour_run

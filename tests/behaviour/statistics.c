@@ -1,0 +1,393 @@
+/*
+ * Statistics: they show that the ring is used, for what, and what that costs
+ * in system calls, which are counted, not timed.
+ *
+ * Copyright (c) 2026 the ev_linuxaio authors
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
+ */
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+
+#include "fixture.h"
+#include "suites.h"
+
+static void
+exchange (probe *p, int fd, int rounds)
+{
+  int i;
+
+  for (p->count = 0, i = 1; i <= rounds; ++i)
+    {
+      put (fd);
+      run_until (p->count == i);
+    }
+}
+
+START_TEST (other_backends_have_no_statistics)
+{
+  struct ev_linuxaio_stats none;
+
+  memset (&none, 0, sizeof (none));
+  memset (&stats, -1, sizeof (stats));
+  ck_assert_int_eq (ev_linuxaio_stats (EV_A_ &stats), 0);
+  ck_assert_mem_eq (&stats, &none, sizeof (stats));
+}
+END_TEST
+
+START_TEST (loop_with_few_fds_has_no_ring)
+{
+  int fd [10][2], i;
+  probe p [10];
+
+  ck_assert_int_eq (ev_linuxaio_stats (EV_A_ &stats), 1);
+
+  for (i = 0; i < 10; ++i)
+    {
+      sockets (fd [i]);
+      probe_start (EV_A_ p + i, fd [i][0], EV_READ);
+      p [i].eat = 1;
+      exchange (p + i, fd [i][1], 5);
+    }
+
+  claim (stats.ring_entries == 0);
+  claim (stats.ring_requests == 0);
+  claim (stats.submitted == 0);
+  claim (stats.submit_calls + stats.wait_calls == 0);
+  claim (stats.epoll_calls > 0);
+  claim (stats.ring_fds == 0);
+  claim (stats.epoll_fds == 10);
+  claim (stats.epoll_no_ring == 10);
+
+  for (i = 0; i < 10; ++i)
+    {
+      probe_stop (EV_A_ p + i);
+      close_both (fd [i]);
+    }
+}
+END_TEST
+
+START_TEST (loop_with_few_fds_makes_a_ring_when_they_change_a_lot)
+{
+  int fd [8][2], i, round;
+  probe p;
+
+  for (i = 0; i < 8; ++i)
+    sockets (fd [i]);
+
+  for (round = 0; round < 500; ++round)
+    for (i = 0; i < 8; ++i)
+      {
+        probe_start (EV_A_ &p, fd [i][0], EV_READ);
+        put (fd [i][1]);
+        run_until (p.count);
+        get (fd [i][0]);
+        probe_stop (EV_A_ &p);
+      }
+
+  claim (stats.ring_entries > 0);
+  claim (stats.completed > 0);
+
+  for (i = 0; i < 8; ++i)
+    close_both (fd [i]);
+}
+END_TEST
+
+START_TEST (events_of_sockets_come_from_the_ring)
+{
+  struct ev_linuxaio_stats before;
+  int fd [2];
+  probe p;
+
+  sockets (fd);
+  probe_start (EV_A_ &p, fd [0], EV_READ);
+  p.eat = 1;
+  settle (EV_A);
+  claim (stats.ring_fds == (unsigned)idle_fds + 1);
+  claim (stats.epoll_fds == 0);
+  before = stats;
+
+  exchange (&p, fd [1], 100);
+  claim (stats.completed >= before.completed + 100);
+  claim (stats.submitted >= before.submitted + 99);
+  claim (stats.epoll_calls == before.epoll_calls);
+  claim (stats.cancelled == before.cancelled);
+  claim (stats.in_flight >= stats.ring_fds);
+
+  probe_stop (EV_A_ &p);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  claim (stats.ring_fds == (unsigned)idle_fds);
+  close_both (fd);
+}
+END_TEST
+
+/* not even for what is in epoll, which is held by a request of its own */
+START_TEST (idle_loop_makes_no_system_call)
+{
+  struct ev_linuxaio_stats before;
+  int slave, master = pty (&slave), i;
+  probe p;
+
+  probe_start (EV_A_ &p, slave, EV_READ);
+  settle (EV_A);
+  claim (stats.epoll_fds == 1);
+  before = stats;
+
+  for (i = 0; i < 100; ++i)
+    ev_run (EV_A_ EVRUN_NOWAIT);
+
+  claim (!memcmp (&before, &stats, sizeof (stats)));
+  probe_stop (EV_A_ &p);
+  close (slave);
+  close (master);
+}
+END_TEST
+
+/* none is closed before all have been tried: what is known of a number would decide, too */
+static int tried [10], triedcnt;
+
+static void
+expect_in (int fd, int in_ring, unsigned *why)
+{
+  probe p;
+
+  tried [triedcnt++] = fd;
+  probe_start (EV_A_ &p, fd, EV_READ);
+  settle (EV_A);
+  claim (stats.ring_fds == (unsigned)(idle_fds + in_ring));
+  claim (stats.epoll_fds == (unsigned)!in_ring);
+  claim (!why || *why == 1);
+  probe_stop (EV_A_ &p);
+}
+
+START_TEST (kind_of_file_decides_where_it_is_served)
+{
+  struct sockaddr_in addr;
+  sigset_t none;
+  int local [2], tcp [2], pipe_ends [2], slave, master = pty (&slave);
+
+  sockets (local);
+  tcp_sockets (tcp);
+  pipes (pipe_ends);
+  sigemptyset (&none);
+  triedcnt = 0;
+
+  expect_in (local [0], 1, 0);
+  expect_in (tcp [0], 1, 0);
+  expect_in (pipe_ends [0], 1, 0);
+  expect_in (eventfd (0, EFD_CLOEXEC), 1, 0);
+  expect_in (timerfd_create (CLOCK_MONOTONIC, TFD_CLOEXEC), 1, 0);
+
+  expect_in (tcp_listen (&addr), 0, &stats.epoll_kind);
+  expect_in (udp_bound (&addr), 0, &stats.epoll_kind);
+  expect_in (open ("/dev/null", O_RDONLY | O_CLOEXEC), 0, &stats.epoll_kind);
+  expect_in (signalfd (-1, &none, SFD_CLOEXEC), 0, &stats.epoll_kind);
+  expect_in (slave, 0, &stats.epoll_kind);
+
+  while (triedcnt)
+    close (tried [--triedcnt]);
+
+  close (local [1]);
+  close (tcp [1]);
+  close (pipe_ends [1]);
+  close (master);
+}
+END_TEST
+
+/* the end of a pipe that is open for both looks like any pipe, but the kernel refuses to poll it */
+START_TEST (refused_file_is_not_tried_again_and_again)
+{
+  int fd [2], i;
+  char path [40];
+  probe p;
+
+  pipes (fd);
+  snprintf (path, sizeof (path), "/proc/self/fd/%d", fd [0]);
+  close (fd [1]);
+  fd [1] = open (path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  ck_assert_int_ge (fd [1], 0);
+  probe_init (&p, fd [1], EV_READ);
+
+  for (i = 0; i < 50; ++i)
+    {
+      ev_io_start (EV_A_ &p.io);
+      ev_run (EV_A_ EVRUN_NOWAIT);
+      claim (stats.epoll_refused == 1);
+      claim (stats.refused == 1);
+      ev_io_stop (EV_A_ &p.io);
+    }
+
+  put (fd [1]);
+  ev_io_start (EV_A_ &p.io);
+  run_until (p.count);
+  probe_stop (EV_A_ &p);
+  close_both (fd);
+}
+END_TEST
+
+START_TEST (fd_that_is_stopped_while_armed_again_and_again_is_parked)
+{
+  int fd [2], i;
+  probe p;
+
+  sockets (fd);
+  probe_start (EV_A_ &p, fd [0], EV_READ);
+
+  for (i = 0; i < 1000; ++i)
+    {
+      ev_run (EV_A_ EVRUN_NOWAIT);
+      ev_io_stop (EV_A_ &p.io);
+      ev_io_start (EV_A_ &p.io);
+    }
+
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  claim (stats.epoll_parked == 1);
+  claim (stats.cancelled < 50);
+  p.eat = 1;
+  exchange (&p, fd [1], 10);
+  probe_stop (EV_A_ &p);
+  close_both (fd);
+}
+END_TEST
+
+START_TEST (change_of_the_mask_needs_no_cancel)
+{
+  struct ev_linuxaio_stats before;
+  int fd [2], i;
+  probe r, w;
+
+  sockets (fd);
+  probe_start (EV_A_ &r, fd [0], EV_READ);
+  probe_init (&w, fd [0], EV_WRITE);
+  ev_io_start (EV_A_ &w.io);
+  run_until (w.count == 1);
+  ev_io_stop (EV_A_ &w.io);
+  settle (EV_A);
+  ev_linuxaio_stats (EV_A_ &stats);
+  before = stats;
+
+  for (i = 0; i < 50; ++i)
+    {
+      ev_io_start (EV_A_ &w.io);
+      run_until (w.count == i + 2);
+      ev_io_stop (EV_A_ &w.io);
+      ev_run (EV_A_ EVRUN_NOWAIT);
+    }
+
+  claim (stats.cancelled == before.cancelled);
+  claim (stats.ring_fds == (unsigned)idle_fds + 1);
+  probe_stop (EV_A_ &r);
+  close_both (fd);
+}
+END_TEST
+
+START_TEST (one_shot_use_needs_no_cancel)
+{
+  struct ev_linuxaio_stats before;
+  int fd [2], i;
+  probe p;
+
+  sockets (fd);
+  settle (EV_A);
+  ev_linuxaio_stats (EV_A_ &stats);
+  before = stats;
+
+  for (i = 0; i < 100; ++i)
+    {
+      probe_start (EV_A_ &p, fd [0], EV_READ);
+      put (fd [1]);
+      run_until (p.count);
+      get (fd [0]);
+      probe_stop (EV_A_ &p);
+    }
+
+  claim (stats.cancelled == before.cancelled);
+  claim (stats.completed >= before.completed + 100);
+  close_both (fd);
+}
+END_TEST
+
+static int echo_fd;
+
+static void
+echo_back (void)
+{
+  int i, got;
+
+  for (i = 0; i < 500; i += got)
+    {
+      must (wait_for (echo_fd, POLLIN));
+      got = get (echo_fd);
+      must (got > 0);
+      put (echo_fd);
+    }
+}
+
+START_TEST (busy_polling_loses_no_event)
+{
+  int fd [2], signals = 0, ticks = 0;
+  ev_signal usr1;
+  ev_timer timer;
+  pid_t child;
+  probe p;
+
+  sockets (fd);
+  echo_fd = fd [1];
+  child = in_child (echo_back);
+  ev_linuxaio_busy_poll (EV_A_ 0.001);
+  probe_start (EV_A_ &p, fd [0], EV_READ);
+  p.eat = 1;
+  exchange (&p, fd [0], 500);
+  ck_assert (child_ok (child));
+
+  ev_signal_init (&usr1, (void (*) (EV_P_ ev_signal *, int))count_cb, SIGUSR1);
+  usr1.data = &signals;
+  ev_signal_start (EV_A_ &usr1);
+  kill (getpid (), SIGUSR1);
+  run_until (signals == 1);
+  ev_signal_stop (EV_A_ &usr1);
+
+  /* longer than the busy time, and shorter */
+  ev_timer_init (&timer, (void (*) (EV_P_ ev_timer *, int))count_cb, 0.01, 0.0001);
+  timer.data = &ticks;
+  ev_timer_start (EV_A_ &timer);
+  run_until (ticks >= 10);
+  ev_timer_stop (EV_A_ &timer);
+
+  ev_linuxaio_busy_poll (EV_A_ 0.);
+  probe_stop (EV_A_ &p);
+  close_both (fd);
+}
+END_TEST
+
+static void
+add (TCase *tc, unsigned on)
+{
+  if (on & ~LINUXAIO)
+    tcase_add_test (tc, other_backends_have_no_statistics);
+
+  if (on & LINUXAIO)
+    tcase_add_test (tc, busy_polling_loses_no_event);
+
+  if (DEFAULT_POLICY && on & COLD)
+    {
+      tcase_add_test (tc, loop_with_few_fds_has_no_ring);
+      tcase_add_test (tc, loop_with_few_fds_makes_a_ring_when_they_change_a_lot);
+    }
+
+  if (DEFAULT_POLICY && on & RING)
+    {
+      tcase_add_test (tc, events_of_sockets_come_from_the_ring);
+      tcase_add_test (tc, idle_loop_makes_no_system_call);
+      tcase_add_test (tc, kind_of_file_decides_where_it_is_served);
+      tcase_add_test (tc, refused_file_is_not_tried_again_and_again);
+      tcase_add_test (tc, fd_that_is_stopped_while_armed_again_and_again_is_parked);
+      tcase_add_test (tc, change_of_the_mask_needs_no_cancel);
+      tcase_add_test (tc, one_shot_use_needs_no_cancel);
+    }
+}
+
+Suite *
+statistics_suite (void)
+{
+  return suite_over_backends ("statistics", add);
+}
