@@ -97,7 +97,7 @@ $(BUILD)/libev.done: $(BUILD)/tools patches/get-libev patches/apply $(wildcard p
 	@patches/get-libev $(BUILD)/libev
 	@patches/apply $(BUILD)/libev >/dev/null
 	@$(call logged,configure,cd $(BUILD)/libev && ./configure --quiet)
-	@grep -q 'define HAVE_LINUX_AIO_ABI_H 1' $(BUILD)/libev/config.h || { echo "$(CC) finds no linux/aio_abi.h: install the package linux-libc-dev" >&2; exit 1; }
+	@! grep -q 'undef HAVE_LINUX_AIO_ABI_H' $(BUILD)/libev/config.h || { echo "$(CC) finds no linux/aio_abi.h: install the package linux-libc-dev" >&2; exit 1; }
 	@touch $@
 
 $(BUILD)/inst.done: $(BUILD)/libev.done ev_linuxaio.c ev_linuxaio.h
