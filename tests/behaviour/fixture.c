@@ -24,6 +24,7 @@ struct ev_loop *loop;
 unsigned backend;
 int idle_fds;
 int places;
+void (*before_each_test) (void);
 
 static pid_t test_pid;   /* the process Check looks at */
 static int fence [2];    /* what settle sends its bytes through */
@@ -293,6 +294,9 @@ setup (unsigned bit)
   backend    = bit;
   places     = 0;
   fds_before = open_fds ();
+
+  if (before_each_test)
+    before_each_test ();
 
   ev_set_allocator (counting_alloc);
   sockets (fence);

@@ -63,6 +63,9 @@ extern int idle_fds;         /* watched by the fixture to make the ring */
 /* a suite that runs once a backend; add is called for each and adds what applies to it */
 Suite *suite_over_backends (const char *name, void (*add) (TCase *tc, unsigned on));
 
+/* called before anything else is done for a test, if set */
+extern void (*before_each_test) (void);
+
 /* runs the suites, returns the exit status; may_disturb: uses up system-wide resources */
 int run_suites (int may_disturb, Suite **suites);
 

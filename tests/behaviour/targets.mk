@@ -53,10 +53,12 @@ $(call behaviour_flavour,$(1),$(4) -DEV_WALK_ENABLE=1 -isystem $(2),$(5))
 $(call behaviour_libev,$(1),$(2),$(3),$(5))
 $(call behaviour_program,$(1),suites,$(filter-out $(6),$(BEHAVIOUR_SUITES)) libev)
 $(call behaviour_program,$(1),options,options libev)
+$(call behaviour_program,$(1),quota,quota libev)
 endef
 
 $(eval $(call behaviour_flavour,inst,-isystem $(INST)/include,$(BUILD)/inst.done))
 $(eval $(call behaviour_program,inst,suites,$(BEHAVIOUR_SUITES),$$(BEHAVIOUR_INST)))
+$(eval $(call behaviour_program,inst,quota,quota,$$(BEHAVIOUR_INST)))
 $(eval $(call behaviour_compiled_in,full,$(BUILD)/libev,,,$(BUILD)/inst.done))
 $(eval $(call behaviour_compiled_in,small,$(BUILD)/libev,$(BEHAVIOUR_SMALL) -DEV_LINUXAIO_EVENTS=INT_MAX,-DSMALL_RING,$(BUILD)/inst.done))
 $(eval $(call behaviour_compiled_in,fickle,$(BUILD)/libev,$(BEHAVIOUR_FICKLE),-DSMALL_RING,$(BUILD)/inst.done))
@@ -70,13 +72,13 @@ run-behaviour-$(subst /,-,$(1)): $(BEHAVIOUR_OUT)/$(1)
 	@$(BEHAVIOUR_OUT)/$(1)
 endef
 
-BEHAVIOUR_RUNS := inst/suites full/options small/suites small/options fickle/suites
+BEHAVIOUR_RUNS := inst/suites inst/quota full/options small/suites small/options fickle/suites
 $(foreach p,$(BEHAVIOUR_RUNS),$(eval $(call behaviour_run,$(p))))
 
 .PHONY: check-behaviour check-behaviour-pristine behaviour-programs behaviour-pristine-programs
 
 behaviour-programs: $(addprefix $(BEHAVIOUR_OUT)/,$(BEHAVIOUR_RUNS))
-behaviour-pristine-programs: $(addprefix $(BEHAVIOUR_OUT)/,pristine/suites pristine/options)
+behaviour-pristine-programs: $(addprefix $(BEHAVIOUR_OUT)/,pristine/suites pristine/options pristine/quota)
 
 # they sleep most of the time
 check-behaviour:
