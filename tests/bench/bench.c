@@ -354,15 +354,32 @@ make_listener (struct sockaddr_in *addr)
   return fd;
 }
 
-int
-make_client (const struct sockaddr_in *addr)
+/* an address has no more than about 28000 ports to connect from */
+#define PORTS 20000
+
+static int
+make_client_from (const struct sockaddr_in *addr, int k)
 {
-  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct sockaddr_in from = { .sin_family = AF_INET };
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+  from.sin_addr.s_addr = htonl (INADDR_LOOPBACK + k / PORTS);
+
+  if (fd >= 0 && k >= PORTS
+      && (setsockopt (fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one)
+          || bind (fd, (struct sockaddr *)&from, sizeof from)))
+    fail ("bind");
 
   if (fd < 0 || connect (fd, (const struct sockaddr *)addr, sizeof *addr))
     fail ("connect");
 
   return fd;
+}
+
+int
+make_client (const struct sockaddr_in *addr)
+{
+  return make_client_from (addr, 0);
 }
 
 void
@@ -390,7 +407,7 @@ far_side (const struct sockaddr_in *addr, int n, int control)
 
   for (k = 0; k < n; ++k)
     {
-      fds [k] = make_client (addr);
+      fds [k] = make_client_from (addr, k);
 
       if (k % BATCH == BATCH - 1 && read (control, &byte, 1) != 1)
         _exit (1);

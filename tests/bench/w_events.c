@@ -77,6 +77,35 @@ w_pipering (void)
   ring (PIPES);
 }
 
+/* readwrite: what the ring does without a loop. One operation: one read and one
+ * write, of the fd whose turn it is.
+ */
+
+static void
+step_readwrite (void)
+{
+  struct chan *c = chans + cursor;
+
+  get_byte (c->fd);
+  put_byte (c->to);
+
+  if (++cursor == opt.n)
+    cursor = 0;
+
+  ++done;
+}
+
+static void
+w_readwrite (void)
+{
+  long ops = ops_or (100000);
+
+  ring_world (SOCKETS);
+  put_byte (chans [opt.n - 1].to);
+  drive_warm (step_readwrite, warm (ops));
+  drive (step_readwrite, ops);
+}
+
 /*****************************************************************************/
 /* oneshot: as coroutines use a loop. "active" bytes travel round n sockets; a
  * socket is watched only while a byte is expected there. One operation: one

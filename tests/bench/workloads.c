@@ -181,6 +181,7 @@ const struct workload workloads [] =
 {
   { "ring"         , w_ring         , "bytes travelling round n watched sockets: per event" },
   { "pipering"     , w_pipering     , "the same with pipes" },
+  { "readwrite"    , w_readwrite    , "what the ring does, without a loop" },
   { "oneshot"      , w_oneshot      , "start, wait, stop for each event, as coroutines do" },
   { "register"     , w_register     , "start n sockets in a running loop: per fd" },
   { "stopstart"    , w_stopstart    , "stop and restart armed watchers" },
