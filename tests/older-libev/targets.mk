@@ -16,7 +16,7 @@ OLDER_SRC      = LIBEV_SRC="$(abspath $(OLDER_LIBEV_SRC))"
 OLDER_SUITES   = $(patsubst %,tests/behaviour/%.c,$(sort fixture $(BEHAVIOUR_SUITES)))
 OLDER_CASES    = $(or $(CK_RUN_CASE),linuxaio-ring linuxaio-cold epoll)
 
-.PHONY: check-older-libev
+.PHONY: check-older-libev $(addprefix older-libev-on-,$(OLDER_CASES))
 
 # one of many makes builds, as for libev itself
 ifndef BUILDING
@@ -47,4 +47,8 @@ endif
 check-older-libev: all
 	@$(MAKE) $(OLDER_OUT)/suites
 	@$(OLDER_SRC) LIBEV_VERSION=4.24 BUILD=$(abspath $(BUILD)) bats tests/packaging/patches.bats tests/older-libev
-	@for case in $(OLDER_CASES); do CK_RUN_CASE=$$case $(OLDER_OUT)/suites || exit 1; done
+	@$(MAKE) -j --output-sync=target $(addprefix older-libev-on-,$(OLDER_CASES))
+
+# they mostly wait, and need not do so one after the other
+$(addprefix older-libev-on-,$(OLDER_CASES)): older-libev-on-%:
+	@echo "libev 4.24, $*:"; CK_RUN_CASE=$* $(OLDER_OUT)/suites
