@@ -684,7 +684,16 @@ linuxaio_decide (EV_P_ int fd)
   return linuxaio_admits (EV_A_ fd) ? LINUXAIO_IN_RING : LINUXAIO_EPOLL_KIND;
 }
 
-/* has epoll serve an fd of the ring from now on */
+/* has epoll serve the fd, or changes what it does: see epoll_modify */
+inline_size
+void
+linuxaio_epoll_modify (EV_P_ int fd, int oev, int nev)
+{
+  linuxaio.fds [fd].in_epoll = 1;
+  epoll_modify (EV_A_ fd, oev, nev);
+}
+
+/* moves an fd from the ring to epoll */
 static void
 linuxaio_to_epoll (EV_P_ int fd, int place)
 {
@@ -695,20 +704,21 @@ linuxaio_to_epoll (EV_P_ int fd, int place)
   ++linuxaio.stats.moved_to_epoll;
 
   if (anfds [fd].events)
-    epoll_modify (EV_A_ fd, 0, anfds [fd].events);
+    linuxaio_epoll_modify (EV_A_ fd, 0, anfds [fd].events);
 }
 
 /*
- * Takes the fd off epoll, where emask tells whether it may be registered. It
- * may also be another file by now, while the one that is registered lives on
- * in a dup: with egen moved on, epoll_poll does not take its events for ours.
+ * Takes the fd off epoll, if it was ever there. It may be another file by now,
+ * while the one that is registered lives on in a dup: with egen moved on,
+ * epoll_poll does not take its events for ours.
  */
 inline_size
 void
 linuxaio_leave_epoll (EV_P_ int fd)
 {
-  if (anfds [fd].emask)
+  if (linuxaio.fds [fd].in_epoll)
     {
+      linuxaio.fds [fd].in_epoll = 0;
       evsys_epoll_del (backend_fd, fd);
       anfds [fd].emask = 0;
       ++anfds [fd].egen;
@@ -757,7 +767,7 @@ linuxaio_arm (EV_P_ int fd)
 
       if (f->place != LINUXAIO_IN_RING)
         {
-          epoll_modify (EV_A_ fd, 0, anfds [fd].events);
+          linuxaio_epoll_modify (EV_A_ fd, 0, anfds [fd].events);
           return;
         }
 
@@ -1654,7 +1664,7 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
 
   if (f->place > LINUXAIO_IN_RING)
     {
-      epoll_modify (EV_A_ fd, oev, nev);
+      linuxaio_epoll_modify (EV_A_ fd, oev, nev);
       return;
     }
 
@@ -1709,6 +1719,7 @@ linuxaio_forget (EV_P)
       linuxaio.fds [fd].request [1] = 0;
       linuxaio.fds [fd].place       = LINUXAIO_UNDECIDED;
       linuxaio.fds [fd].listed      = 0;
+      linuxaio.fds [fd].in_epoll    = 0;
     }
 
   if (linuxaio.ctx)
@@ -1742,6 +1753,7 @@ linuxaio_epoll_renew (EV_P)
   for (fd = 0; fd < linuxaio.fdmax && fd < anfdmax; ++fd)
     {
       anfds [fd].emask = 0;
+      linuxaio.fds [fd].in_epoll = 0;
 
       if (anfds [fd].events && linuxaio.fds [fd].place > LINUXAIO_IN_RING)
         {

@@ -207,6 +207,7 @@ typedef struct
   unsigned short parked;   /* on epoll for that many more stops or changes */
   unsigned char place;     /* enum linuxaio_place */
   unsigned char listed;    /* is on the re-arm list */
+  unsigned char in_epoll;  /* may be registered there, for this or another file */
   unsigned char resets;    /* how often it was re-set while armed since it was last stopped, saturating */
   unsigned char backoff;   /* how often it was cancelled while armed, saturating */
 } LINUXAIO_FD;
