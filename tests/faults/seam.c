@@ -1,0 +1,142 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "seam.h"
+
+int seam_ring_fds, seam_ring_min, seam_ring_max, seam_changes, seam_events;
+double seam_steady_rate;
+
+static const char *const names [SEAM_COUNT] = {
+#define X(name, ...) #name,
+  SEAM_CALLS (X)
+#undef X
+};
+
+static const short errors [SEAM_COUNT][10] = {
+#define X(name, ...) { __VA_ARGS__ },
+  SEAM_CALLS (X)
+#undef X
+};
+
+static unsigned long calls [SEAM_COUNT];
+static unsigned long failures;
+static int arranged;
+
+static struct
+{
+  int error;
+  unsigned long nth;
+  int and_all_later;
+} plan [SEAM_COUNT];
+
+void
+seam_limits (unsigned char ring, unsigned char steady)
+{
+  static const short mins    [8] = { 1, 2, 4, 8, 16, 30, 62, 62 };
+  static const short maxs    [8] = { 2, 6, 16, 40, 62, 254, 1022, 1022 };
+  static const short fds     [4] = { 0, 1, 6, 32 };
+  static const short changes [4] = { 1, 8, 200, 1000 };
+  static const short events  [4] = { 20, 500, 4000, 4000 };
+
+  seam_ring_min    = mins [ring & 7];
+  seam_ring_max    = maxs [ring >> 3 & 7];
+  seam_ring_fds    = fds [ring >> 6];
+  seam_changes     = changes [steady & 3];
+  seam_events      = events [steady >> 2 & 3];
+  seam_steady_rate = steady & 48 ? 1e12 : 1e5; /* most programs never count as steady */
+
+  if (seam_ring_max < seam_ring_min)
+    seam_ring_max = seam_ring_min;
+}
+
+const char *
+seam_name (int call)
+{
+  return names [call];
+}
+
+int
+seam_error (int call, int i)
+{
+  return errors [call][i];
+}
+
+const char *
+seam_error_name (int error)
+{
+  return error == SEAM_SHORT ? "short count" : error == SEAM_ZERO ? "0" : strerrorname_np (error);
+}
+
+void
+seam_reset (void)
+{
+  memset (calls, 0, sizeof (calls));
+  memset (plan, 0, sizeof (plan));
+  failures = 0;
+  arranged = 0;
+}
+
+void
+seam_arrange (int call, int error, unsigned long nth, int and_all_later)
+{
+  plan [call].error         = error;
+  plan [call].nth           = calls [call] + nth;
+  plan [call].and_all_later = and_all_later;
+  arranged = 1;
+}
+
+unsigned long
+seam_calls (int call)
+{
+  return calls [call];
+}
+
+unsigned long
+seam_failures (void)
+{
+  return failures;
+}
+
+int
+seam_used (void)
+{
+  return arranged;
+}
+
+const char *
+seam_fail (unsigned char what, unsigned char how, int nth)
+{
+  static char text [80];
+  int call = what % SEAM_COUNT;
+  int count = 0;
+  int error, lasting;
+
+  if (!SEAM_CONNECTED)
+    return 0;
+
+  while (errors [call][count])
+    ++count;
+
+  error   = errors [call][how % count];
+  lasting = how >= 240 && error != EINTR; /* interrupted for ever: nothing could ever be delivered */
+  seam_arrange (call, error, nth, lasting);
+  snprintf (text, sizeof (text), "%s says %s%s", names [call], seam_error_name (error),
+            lasting ? ", and so do all later ones" : "");
+  return text;
+}
+
+int
+seam_hit (int call)
+{
+  ++calls [call];
+
+  if (!plan [call].error
+      || calls [call] < plan [call].nth
+      || (calls [call] > plan [call].nth && !plan [call].and_all_later))
+    return 0;
+
+  ++failures;
+  return plan [call].error;
+}

@@ -1,0 +1,596 @@
+/*
+ * random - runs random programs of loop operations and judges them by poll(2)
+ *
+ *   random [-s seed] [-n operations] [-j jobs] [-b backend] [-o file]
+ *   random -r file... runs programs from files, printing what they do with -t
+ *
+ * A program that breaks a rule is cut down to a short one that still does,
+ * which is printed, and stored in the file given with -o.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "ev.h"
+#include "machine.h"
+#include "seam.h"
+
+#define JOBS_MAX       64
+#define SIZE_MAX_OPS   24000
+#define HANG_SECONDS   60    /* without an operation: the loop never returned */
+#define SHRINK_TRIES   4000
+#define SHRINK_SECONDS 200.  /* how long to look for a shorter program */
+
+/* what a worker shares with the process that watches it */
+struct report
+{
+  struct machine_tally tally;
+  unsigned long program;     /* number of the one that runs */
+  char failure [400];
+};
+
+static struct report *reports;      /* one a job, the last one for replays */
+static struct report *mine;
+static struct machine_options options;
+static uint64_t seed;
+static unsigned long wanted = 200000;
+static int jobs = 2;
+static const char *output;
+
+/*****************************************************************************/
+/* random numbers: splitmix64, so that a program depends on its number alone */
+
+static uint64_t random_state;
+
+static uint64_t
+random_next (void)
+{
+  uint64_t z = random_state += 0x9e3779b97f4a7c15u;
+
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return z ^ z >> 31;
+}
+
+static unsigned
+random_below (unsigned n)
+{
+  return random_next () % n;
+}
+
+/* runs of the loop cost as much as there are descriptors: with many, they are left out more often */
+static int
+unwanted (const unsigned char *enabled, unsigned char width, unsigned char byte)
+{
+  int op = machine_opcode_of (byte);
+  int runs = op == OP_NOWAIT || op == OP_BLOCK || op == OP_CHECK;
+
+  return !enabled [op] || (runs && (width & 15) >= 12 && random_below (1 << (2 * ((width & 15) - 11))));
+}
+
+/*
+ * Each program leaves out some operations altogether, so that there are
+ * programs without checks that run long, without closes that fill up, ...
+ */
+static size_t
+generate (unsigned char *program, unsigned long index)
+{
+  unsigned char enabled [OP_COUNT];
+  int count, i, op;
+
+  random_state = seed ^ index * 0xd1342543de82ef95u;
+  random_next ();
+
+  count = 16 << random_below (11);
+  count = count / 2 + random_below (count);
+  if (count > SIZE_MAX_OPS)
+    count = SIZE_MAX_OPS;
+
+  for (i = 0; i < MACHINE_HEADER; ++i)
+    program [i] = random_next ();
+
+  for (op = 0; op < OP_COUNT; ++op)
+    enabled [op] = random_below (8) > 0;
+
+  if (random_below (2))
+    enabled [OP_FAULT] = 0;
+
+  enabled [OP_OPEN] = enabled [OP_SET] = 1;
+
+  for (i = 0; i < count * MACHINE_OP; ++i)
+    do
+      program [MACHINE_HEADER + i] = random_next ();
+    while (i % MACHINE_OP == 0 && unwanted (enabled, program [0], program [MACHINE_HEADER + i]));
+
+  return MACHINE_HEADER + (size_t)count * MACHINE_OP;
+}
+
+/*****************************************************************************/
+/* workers */
+
+static void
+worker_failed (const char *what)
+{
+  if (!*mine->failure)
+    snprintf (mine->failure, sizeof (mine->failure), "%s", what);
+
+  _exit (1);
+}
+
+static void
+worker_main (int job)
+{
+  static unsigned char program [MACHINE_HEADER + SIZE_MAX_OPS * 2 * MACHINE_OP];
+  unsigned long share = wanted / jobs + (job < (int)(wanted % jobs));
+
+  options.limit = share;
+
+  for (mine->program = job; mine->tally.operations < share; mine->program += jobs)
+    machine_run (program, generate (program, mine->program), &options, &mine->tally);
+
+  exit (0);
+}
+
+static pid_t
+start (struct report *report)
+{
+  pid_t parent = getpid ();
+  pid_t pid;
+
+  fflush (stdout);
+  pid = fork ();
+
+  if (pid < 0)
+    {
+      perror ("random: fork");
+      exit (1);
+    }
+
+  if (!pid)
+    {
+      prctl (PR_SET_PDEATHSIG, SIGKILL);
+      if (getppid () != parent)
+        _exit (1);
+
+      mine = report;
+      machine_failed = worker_failed;
+    }
+
+  return pid;
+}
+
+static double
+now (void)
+{
+  struct timespec ts;
+
+  clock_gettime (CLOCK_MONOTONIC, &ts);
+  return ts.tv_sec + ts.tv_nsec * 1e-9;
+}
+
+/* why a worker ended, in its report; returns whether it failed */
+static int
+judge_end (struct report *report, int status)
+{
+  if (WIFEXITED (status) && !WEXITSTATUS (status))
+    return 0;
+
+  if (!*report->failure)
+    {
+      if (WIFSIGNALED (status))
+        snprintf (report->failure, sizeof (report->failure), "%s", strsignal (WTERMSIG (status)));
+      else
+        snprintf (report->failure, sizeof (report->failure), "exit status %d", WEXITSTATUS (status));
+    }
+
+  return 1;
+}
+
+/* waits for one of the workers, killing those that do nothing any more */
+static int
+wait_for_one (const pid_t *pids, int count)
+{
+  unsigned long seen [JOBS_MAX] = { 0 };
+  double since [JOBS_MAX] = { 0 };
+  const struct timespec tick = { 0, 20000000 };
+  int i, status;
+
+  for (;;)
+    {
+      for (i = 0; i < count; ++i)
+        {
+          struct machine_tally *t = &reports [i].tally;
+
+          if (pids [i] <= 0)
+            continue;
+
+          if (waitpid (pids [i], &status, WNOHANG) == pids [i])
+            {
+              judge_end (reports + i, status);
+              return i;
+            }
+
+          if (!since [i] || seen [i] != t->operations + t->checks)
+            {
+              seen [i]  = t->operations + t->checks;
+              since [i] = now ();
+            }
+          else if (now () - since [i] > HANG_SECONDS)
+            {
+              strcpy (reports [i].failure, "hangs");
+              kill (pids [i], SIGKILL);
+            }
+        }
+
+      nanosleep (&tick, 0);
+    }
+}
+
+/*****************************************************************************/
+/* shrinking */
+
+static int shrink_tries;
+static double shrink_end;
+
+/* runs a program in a process of its own, returns whether it failed */
+static int
+fails (const unsigned char *program, size_t size, int trace)
+{
+  struct report *report = reports + jobs;
+  int status = 0;
+  double since = now ();
+  pid_t pid;
+
+  memset (report, 0, sizeof (*report));
+  pid = start (report);
+
+  if (!pid)
+    {
+      options.limit = 0;
+      options.trace = trace;
+
+      if (!trace)
+        {
+          int null = open ("/dev/null", O_WRONLY);
+
+          dup2 (null, 1);
+          dup2 (null, 2);
+        }
+
+      machine_run (program, size, &options, &report->tally);
+      exit (0);
+    }
+
+  while (!waitpid (pid, &status, WNOHANG))
+    {
+      const struct timespec tick = { 0, 2000000 };
+
+      if (now () - since > HANG_SECONDS / 2)
+        {
+          strcpy (report->failure, "hangs");
+          kill (pid, SIGKILL);
+        }
+
+      nanosleep (&tick, 0);
+    }
+
+  return judge_end (report, status);
+}
+
+/* whether it fails in one of a few runs, as far as there is still time to try */
+static int
+still_fails (const unsigned char *program, size_t size, int runs)
+{
+  while (runs-- && shrink_tries++ < SHRINK_TRIES && now () < shrink_end)
+    if (fails (program, size, 0))
+      return 1;
+
+  return 0;
+}
+
+/* delta debugging: leaves out ever smaller parts, as long as what is left still fails */
+static size_t
+shrink_operations (unsigned char *program, size_t size, int runs)
+{
+  unsigned char *trial = (unsigned char *)malloc (size);
+  size_t chunk, at, step;
+
+  for (chunk = (size - MACHINE_HEADER) / MACHINE_OP / 2; chunk; chunk /= 2)
+    {
+      step = chunk * MACHINE_OP;
+
+      for (at = MACHINE_HEADER; at < size; )
+        {
+          size_t cut = at + step < size ? step : size - at;
+
+          memcpy (trial, program, at);
+          memcpy (trial + at, program + at + cut, size - at - cut);
+
+          if (still_fails (trial, size - cut, runs))
+            memcpy (program, trial, size -= cut);
+          else
+            at += cut;
+        }
+
+      if (chunk == 1)
+        break;
+    }
+
+  free (trial);
+  return size;
+}
+
+/* zeroes whatever byte can be zero, which makes the rest say what it needs */
+static void
+shrink_bytes (unsigned char *program, size_t size, int runs)
+{
+  size_t i;
+
+  for (i = 0; i < size; ++i)
+    if (program [i] && (i < MACHINE_HEADER || (i - MACHINE_HEADER) % MACHINE_OP))
+      {
+        unsigned char was = program [i];
+
+        program [i] = 0;
+        if (!still_fails (program, size, runs))
+          program [i] = was;
+      }
+}
+
+static void
+store (const char *path, const unsigned char *program, size_t size)
+{
+  FILE *f = fopen (path, "w");
+
+  if (!f || fwrite (program, 1, size, f) != size || fclose (f))
+    fprintf (stderr, "random: cannot write %s\n", path);
+  else
+    printf ("stored in %s\n", path);
+}
+
+/* a program that failed: is it alone to blame, and what of it */
+static void
+investigate (unsigned char *program, size_t size)
+{
+  size_t before;
+  int i, failures = 0;
+  int runs;
+
+  shrink_tries = 0;
+  shrink_end   = now () + SHRINK_SECONDS;
+  options.patience_ms /= 10;
+
+  for (i = 0; i < 5; ++i)
+    failures += fails (program, size, 0);
+
+  if (failures)
+    {
+      runs = failures == 5 ? 1 : 5;
+
+      do
+        {
+          before = size;
+          size   = shrink_operations (program, size, runs);
+        }
+      while (size < before && now () < shrink_end);
+
+      shrink_bytes (program, size, runs);
+    }
+
+  options.patience_ms *= 10;
+  printf ("alone, the program failed in %d of 5 runs; %zu operations are left of it:\n",
+          failures, (size - MACHINE_HEADER) / MACHINE_OP);
+  printf ("  header %02x %02x %02x %02x\n", program [0], program [1], program [2], program [3]);
+
+  if (size - MACHINE_HEADER <= 400 * MACHINE_OP)
+    printf ("%s\n", fails (program, size, 1) ? reports [jobs].failure : "did not fail this time");
+
+  if (output)
+    store (output, program, size);
+}
+
+/*****************************************************************************/
+/* the command line */
+
+static void
+print_tally (const struct machine_tally *t)
+{
+  printf ("%lu operations, %lu checks, %lu events owed and delivered, %lu closes seen by the peer, "
+          "%lu forks, %lu faults\n", t->operations, t->checks, t->deliveries, t->closes, t->forks, t->faults);
+
+  if (t->submitted)
+    printf ("ring: %lu requests (%lu completed, %lu cancelled, %lu refused), %lu regrowths, "
+            "fds moved to epoll %lu, to the ring %lu\n",
+            t->submitted, t->completed, t->cancelled, t->refused,
+            t->regrowths, t->moved_to_epoll, t->moved_to_ring);
+}
+
+static void
+add_tally (struct machine_tally *sum, const struct machine_tally *t)
+{
+  unsigned long *to = (unsigned long *)sum;
+  const unsigned long *from = (const unsigned long *)t;
+  size_t i;
+
+  for (i = 0; i < sizeof (*sum) / sizeof (*to); ++i)
+    to [i] += from [i];
+}
+
+/* a run that never came across what it is meant to try proves nothing */
+static int
+idle_test (const struct machine_tally *t)
+{
+  return MACHINE_STATS && options.backend == EVBACKEND_LINUXAIO && t->operations >= 100000
+      && !(t->submitted && t->cancelled && t->refused && t->regrowths && t->moved_to_epoll
+           && t->moved_to_ring && t->overflowed && t->on_ring && t->closes && t->forks
+           && (t->faults || !SEAM_CONNECTED));
+}
+
+static int
+run_all (void)
+{
+  static unsigned char program [MACHINE_HEADER + SIZE_MAX_OPS * 2 * MACHINE_OP];
+  struct machine_tally sum = { 0 };
+  pid_t pids [JOBS_MAX];
+  int i, left = jobs, failed = -1;
+  double began = now ();
+
+  printf ("seed %llu, %lu operations, %d jobs\n", (unsigned long long)seed, wanted, jobs);
+
+  for (i = 0; i < jobs; ++i)
+    if (!(pids [i] = start (reports + i)))
+      worker_main (i);
+
+  while (left && failed < 0)
+    {
+      i = wait_for_one (pids, jobs);
+      pids [i] = 0;
+      --left;
+
+      if (*reports [i].failure)
+        failed = i;
+    }
+
+  for (i = 0; i < jobs; ++i)
+    if (pids [i] > 0)
+      {
+        kill (pids [i], SIGKILL);
+        waitpid (pids [i], 0, 0);
+      }
+
+  for (i = 0; i < jobs; ++i)
+    add_tally (&sum, &reports [i].tally);
+
+  print_tally (&sum);
+
+  if (failed >= 0)
+    {
+      printf ("FAILED: seed %llu, program %lu: %s\n",
+              (unsigned long long)seed, reports [failed].program, reports [failed].failure);
+      fflush (stdout);
+      investigate (program, generate (program, reports [failed].program));
+      return 1;
+    }
+
+  if (idle_test (&sum))
+    {
+      printf ("FAILED: something this test is for never happened\n");
+      return 1;
+    }
+
+  printf ("no finding (%.0f s)\n", now () - began);
+  return 0;
+}
+
+static int
+replay (const char *path, int trace)
+{
+  static unsigned char program [1 << 20];
+  FILE *f = fopen (path, "r");
+  size_t size;
+
+  if (!f)
+    {
+      fprintf (stderr, "random: %s: %s\n", path, strerror (errno));
+      return 1;
+    }
+
+  size = fread (program, 1, sizeof (program), f);
+  fclose (f);
+
+  if (!fails (program, size, trace))
+    return 0;
+
+  printf ("FAILED: %s: %s\n", path, reports [jobs].failure);
+  return 1;
+}
+
+static unsigned
+backend_of (const char *name)
+{
+  static const struct { const char *name; unsigned flag; } backends [] = {
+    { "linuxaio", EVBACKEND_LINUXAIO }, { "epoll", EVBACKEND_EPOLL },
+    { "poll", EVBACKEND_POLL }, { "select", EVBACKEND_SELECT }
+  };
+  unsigned i;
+
+  for (i = 0; i < sizeof (backends) / sizeof (backends [0]); ++i)
+    if (!strcmp (name, backends [i].name))
+      return backends [i].flag;
+
+  fprintf (stderr, "random: unknown backend %s\n", name);
+  exit (1);
+}
+
+static void
+prepare (void)
+{
+  struct rlimit limit;
+
+  /* the widest programs want some thousand descriptors */
+  if (!getrlimit (RLIMIT_NOFILE, &limit))
+    {
+      limit.rlim_cur = limit.rlim_max;
+      setrlimit (RLIMIT_NOFILE, &limit);
+    }
+
+  reports = (struct report *)mmap (0, (jobs + 1) * sizeof (*reports), PROT_READ | PROT_WRITE,
+                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (reports == MAP_FAILED)
+    {
+      perror ("random: mmap");
+      exit (1);
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  int c, trace = 0, replays = 0, bad = 0;
+
+  seed = (uint64_t)time (0) * 1000 + getpid () % 1000;
+  options.backend     = EVBACKEND_LINUXAIO;
+  options.patience_ms = 10000;
+
+  while ((c = getopt (argc, argv, "s:n:j:b:o:p:rt")) != -1)
+    switch (c)
+      {
+        case 's': seed    = strtoull (optarg, 0, 10); break;
+        case 'n': wanted  = strtoul (optarg, 0, 10); break;
+        case 'j': jobs    = atoi (optarg); break;
+        case 'b': options.backend = backend_of (optarg); break;
+        case 'p': options.patience_ms = atoi (optarg); break;
+        case 'o': output  = optarg; break;
+        case 't': trace   = 1; break;
+        case 'r': replays = 1; break;
+        default : return 1;
+      }
+
+  if (jobs < 1 || jobs > JOBS_MAX)
+    {
+      fprintf (stderr, "random: between 1 and %d jobs\n", JOBS_MAX);
+      return 1;
+    }
+
+  prepare ();
+
+  if (!replays)
+    return run_all ();
+
+  for (; optind < argc; ++optind)
+    bad |= replay (argv [optind], trace);
+
+  return bad;
+}

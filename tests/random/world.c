@@ -1,0 +1,1047 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+
+#include "world.h"
+
+#define SMALL_BUFFER 4096 /* of sockets and pipes, so that they are full soon */
+#define SIGNALS 8         /* real-time signals shared out among signalfds */
+
+struct world_slot *world;
+int world_size;
+
+static int tcp_listener; /* accepts the other end of every TCP pair */
+static struct sockaddr_in tcp_address;
+static unsigned signals_used;
+static unsigned files;                /* open file descriptions made so far */
+static unsigned char former [8192];   /* bits: numbers that files had before */
+static char scratch [65536];
+
+/*****************************************************************************/
+/* making objects: each maker fills in fd [] and aux and returns the number of ends */
+
+struct object
+{
+  int fd [2];
+  int aux;
+  int signo;
+};
+
+static void
+shrink_buffers (int fd)
+{
+  int size = SMALL_BUFFER;
+
+  setsockopt (fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof (size));
+  setsockopt (fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof (size));
+}
+
+static int
+make_pair (struct object *o, int type)
+{
+  if (socketpair (AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, o->fd))
+    return 0;
+
+  shrink_buffers (o->fd [0]);
+  shrink_buffers (o->fd [1]);
+  return 2;
+}
+
+static int make_stream    (struct object *o) { return make_pair (o, SOCK_STREAM   ); }
+static int make_dgram     (struct object *o) { return make_pair (o, SOCK_DGRAM    ); }
+static int make_seqpacket (struct object *o) { return make_pair (o, SOCK_SEQPACKET); }
+
+static int
+make_pipe (struct object *o)
+{
+  if (pipe2 (o->fd, O_NONBLOCK | O_CLOEXEC))
+    return 0;
+
+  fcntl (o->fd [0], F_SETPIPE_SZ, SMALL_BUFFER);
+  return 2;
+}
+
+/* a pipe reopened O_RDWR through /proc is what an O_RDWR FIFO is, and needs no file system */
+static int
+make_fifo (struct object *o)
+{
+  char path [32];
+  int ends [2];
+
+  if (pipe2 (ends, O_NONBLOCK | O_CLOEXEC))
+    return 0;
+
+  fcntl (ends [0], F_SETPIPE_SZ, SMALL_BUFFER);
+  sprintf (path, "/proc/self/fd/%d", ends [0]);
+  o->fd [0] = open (path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  close (ends [0]);
+  close (ends [1]);
+  return o->fd [0] >= 0;
+}
+
+static int
+make_pty (struct object *o)
+{
+  struct termios raw;
+
+  o->fd [0] = posix_openpt (O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  if (o->fd [0] < 0)
+    return 0;
+
+  if (!grantpt (o->fd [0])
+      && !unlockpt (o->fd [0])
+      && (o->fd [1] = open (ptsname (o->fd [0]), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)) >= 0)
+    {
+      tcgetattr (o->fd [1], &raw);
+      cfmakeraw (&raw);
+      tcsetattr (o->fd [1], TCSANOW, &raw);
+      return 2;
+    }
+
+  close (o->fd [0]);
+  return 0;
+}
+
+static int
+loopback_socket (int type, struct sockaddr_in *address)
+{
+  socklen_t length = sizeof (*address);
+  int fd = socket (AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+  if (fd < 0)
+    return -1;
+
+  memset (address, 0, sizeof (*address));
+  address->sin_family = AF_INET;
+  address->sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+
+  if (!bind (fd, (struct sockaddr *)address, sizeof (*address))
+      && !getsockname (fd, (struct sockaddr *)address, &length))
+    return fd;
+
+  close (fd);
+  return -1;
+}
+
+static int
+listening_socket (struct sockaddr_in *address)
+{
+  int fd = loopback_socket (SOCK_STREAM, address);
+
+  if (fd < 0 || !listen (fd, 8))
+    return fd;
+
+  close (fd);
+  return -1;
+}
+
+static int
+tcp_connect (const struct sockaddr_in *address)
+{
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+  if (fd < 0)
+    return -1;
+
+  shrink_buffers (fd);
+  if (!connect (fd, (const struct sockaddr *)address, sizeof (*address)) || errno == EINPROGRESS)
+    return fd;
+
+  close (fd);
+  return -1;
+}
+
+/* takes the connection that client has made, and no stranger's */
+static int
+tcp_accept_from (int listener, int client)
+{
+  struct sockaddr_in mine, peer;
+  socklen_t length = sizeof (mine);
+  struct pollfd p;
+
+  p.fd     = listener;
+  p.events = POLLIN;
+  getsockname (client, (struct sockaddr *)&mine, &length);
+
+  while (poll (&p, 1, 1000) == 1)
+    {
+      int fd;
+
+      length = sizeof (peer);
+      fd = accept4 (listener, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+      if (fd >= 0 && peer.sin_port == mine.sin_port)
+        return fd;
+
+      if (fd >= 0)
+        close (fd);
+      else if (errno != EAGAIN && errno != ECONNABORTED)
+        return -1;
+    }
+
+  return -1;
+}
+
+static int
+make_tcp (struct object *o)
+{
+  o->fd [0] = tcp_connect (&tcp_address);
+  if (o->fd [0] < 0)
+    return 0;
+
+  o->fd [1] = tcp_accept_from (tcp_listener, o->fd [0]);
+  if (o->fd [1] >= 0)
+    {
+      shrink_buffers (o->fd [1]);
+      return 2;
+    }
+
+  close (o->fd [0]);
+  return 0;
+}
+
+static int
+make_udp (struct object *o)
+{
+  struct sockaddr_in a, b;
+
+  o->fd [0] = loopback_socket (SOCK_DGRAM, &a);
+  o->fd [1] = loopback_socket (SOCK_DGRAM, &b);
+
+  if (o->fd [0] >= 0 && o->fd [1] >= 0
+      && !connect (o->fd [0], (struct sockaddr *)&b, sizeof (b))
+      && !connect (o->fd [1], (struct sockaddr *)&a, sizeof (a)))
+    return 2;
+
+  close (o->fd [0]);
+  close (o->fd [1]);
+  return 0;
+}
+
+static int
+make_udp_bound (struct object *o)
+{
+  struct sockaddr_in a;
+
+  return (o->fd [0] = loopback_socket (SOCK_DGRAM, &a)) >= 0;
+}
+
+static int
+make_listen (struct object *o)
+{
+  struct sockaddr_in a;
+
+  return (o->fd [0] = listening_socket (&a)) >= 0;
+}
+
+static int
+make_listen_unix (struct object *o)
+{
+  struct sockaddr_un a;
+
+  o->fd [0] = socket (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (o->fd [0] < 0)
+    return 0;
+
+  /* the kernel picks an abstract name when only the family is given */
+  a.sun_family = AF_UNIX;
+  if (!bind (o->fd [0], (struct sockaddr *)&a, sizeof (a.sun_family)) && !listen (o->fd [0], 8))
+    return 1;
+
+  close (o->fd [0]);
+  return 0;
+}
+
+static int
+make_connecting (struct object *o)
+{
+  struct sockaddr_in a;
+
+  o->fd [0] = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  o->aux    = listening_socket (&a);
+
+  if (o->fd [0] >= 0 && o->aux >= 0)
+    return 1;
+
+  close (o->fd [0]);
+  close (o->aux);
+  return 0;
+}
+
+static int
+make_eventfd (struct object *o)
+{
+  return (o->fd [0] = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC)) >= 0;
+}
+
+static int
+make_signalfd (struct object *o)
+{
+  sigset_t set;
+  int i;
+
+  for (i = 0; i < SIGNALS; ++i)
+    if (!(signals_used & 1 << i))
+      {
+        sigemptyset (&set);
+        sigaddset (&set, SIGRTMIN + i);
+        sigprocmask (SIG_BLOCK, &set, 0);
+
+        o->fd [0] = signalfd (-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+        if (o->fd [0] < 0)
+          return 0;
+
+        o->signo = i + 1;
+        signals_used |= 1 << i;
+        return 1;
+      }
+
+  return 0;
+}
+
+static int
+make_timerfd (struct object *o)
+{
+  return (o->fd [0] = timerfd_create (CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) >= 0;
+}
+
+static int
+make_epoll (struct object *o)
+{
+  struct epoll_event ev;
+
+  o->fd [0] = epoll_create1 (EPOLL_CLOEXEC);
+  o->aux    = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+  memset (&ev, 0, sizeof (ev));
+  ev.events = EPOLLIN;
+  if (o->fd [0] >= 0 && o->aux >= 0 && !epoll_ctl (o->fd [0], EPOLL_CTL_ADD, o->aux, &ev))
+    return 1;
+
+  close (o->fd [0]);
+  close (o->aux);
+  return 0;
+}
+
+static int
+make_memfd (struct object *o)
+{
+  return (o->fd [0] = memfd_create ("random", MFD_CLOEXEC)) >= 0;
+}
+
+/* what inotify watches is a memfd, so that nothing is left in any file system */
+static int
+make_inotify (struct object *o)
+{
+  char path [32];
+
+  o->fd [0] = inotify_init1 (IN_NONBLOCK | IN_CLOEXEC);
+  o->aux    = memfd_create ("random", MFD_CLOEXEC);
+  sprintf (path, "/proc/self/fd/%d", o->aux);
+
+  if (o->fd [0] >= 0 && o->aux >= 0 && inotify_add_watch (o->fd [0], path, IN_ATTRIB) >= 0)
+    return 1;
+
+  close (o->fd [0]);
+  close (o->aux);
+  return 0;
+}
+
+static int
+make_devnull (struct object *o)
+{
+  return (o->fd [0] = open ("/dev/null", O_RDWR | O_CLOEXEC)) >= 0;
+}
+
+static int
+make_directory (struct object *o)
+{
+  return (o->fd [0] = open ("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) >= 0;
+}
+
+static const struct
+{
+  const char *name;
+  int (*make) (struct object *o);
+} kinds [WORLD_KINDS] = {
+  { "nothing"         , 0                },
+  { "socketpair"      , make_stream      },
+  { "dgram-pair"      , make_dgram       },
+  { "seqpacket-pair"  , make_seqpacket   },
+  { "pipe"            , make_pipe        },
+  { "fifo-rdwr"       , make_fifo        },
+  { "pty"             , make_pty         },
+  { "tcp-pair"        , make_tcp         },
+  { "udp-pair"        , make_udp         },
+  { "udp-bound"       , make_udp_bound   },
+  { "tcp-listener"    , make_listen      },
+  { "unix-listener"   , make_listen_unix },
+  { "tcp-unconnected" , make_connecting  },
+  { "eventfd"         , make_eventfd     },
+  { "signalfd"        , make_signalfd    },
+  { "timerfd"         , make_timerfd     },
+  { "epoll"           , make_epoll       },
+  { "inotify"         , make_inotify     },
+  { "memfd"           , make_memfd       },
+  { "/dev/null"       , make_devnull     },
+  { "directory"       , make_directory   },
+};
+
+const char *
+world_kind_name (int kind)
+{
+  return kinds [kind].name;
+}
+
+/*****************************************************************************/
+/* slots and groups */
+
+void
+world_init (int size)
+{
+  int i;
+
+  world      = (struct world_slot *)calloc (size, sizeof (*world));
+  world_size = size;
+  tcp_listener = listening_socket (&tcp_address);
+  files        = 0;
+  memset (former, 0, sizeof (former));
+
+  for (i = 0; i < size; ++i)
+    {
+      world [i].fd      = -1;
+      world [i].watcher = -1;
+    }
+}
+
+void
+world_done (void)
+{
+  int i;
+
+  for (i = 0; i < world_size; ++i)
+    world_close (i);
+
+  free (world);
+  world      = 0;
+  world_size = 0;
+
+  close (tcp_listener);
+}
+
+static int
+free_slot (int after)
+{
+  int i;
+
+  for (i = 1; i < world_size; ++i)
+    {
+      int slot = (after + i) % world_size;
+
+      if (world [slot].fd < 0)
+        return slot;
+    }
+
+  return -1;
+}
+
+static void
+group_join (int slot, int member)
+{
+  world [slot].sibling   = world [member].sibling;
+  world [member].sibling = slot;
+}
+
+static void
+group_leave (int slot)
+{
+  int before = slot;
+
+  while (world [before].sibling != slot)
+    before = world [before].sibling;
+
+  world [before].sibling = world [slot].sibling;
+}
+
+/*
+ * epoll_modify of ev_epoll.c takes a number that was set anew for the same
+ * file when epoll knows it with the same mask already, although epoll may
+ * have kept it from an earlier time, under another mask: a file comes back by
+ * dup under a number it had before, was registered with, and left to another
+ * file while it stayed open itself. libev's documentation says that epoll
+ * cannot cope with dup, so this case alone is left out: a file never gets a
+ * number twice. (By hash: now and then one that it never had is left out.)
+ */
+static unsigned
+former_bit (unsigned file, int fd)
+{
+  return (file * 2654435761u + fd * 40503u) >> 8 & (sizeof (former) * 8 - 1);
+}
+
+static int
+had_number (unsigned file, int fd)
+{
+  return former [former_bit (file, fd) / 8] >> former_bit (file, fd) % 8 & 1;
+}
+
+static void
+note_number (unsigned file, int fd)
+{
+  former [former_bit (file, fd) / 8] |= 1 << former_bit (file, fd) % 8;
+}
+
+static void
+occupy (int slot, int fd, const struct object *o, int kind, int end)
+{
+  struct world_slot *s = world + slot;
+
+  s->fd      = fd;
+  s->aux     = o->aux;
+  s->signo   = o->signo;
+  s->kind    = kind;
+  s->end     = end;
+  s->seen    = 0;
+  s->file    = ++files;
+  s->sibling = slot;
+}
+
+static void
+occupy_all (int slot, int fd, const struct object *o, int kind, int ends)
+{
+  int other = ends == 2 ? free_slot (slot) : -1;
+
+  occupy (slot, fd, o, kind, 0);
+
+  if (other >= 0)
+    {
+      occupy (other, o->fd [1], o, kind, 1);
+      group_join (other, slot);
+    }
+  else if (ends == 2)
+    close (o->fd [1]);
+
+  world_sample (slot);
+}
+
+static int
+make (struct object *o, int kind)
+{
+  memset (o, 0, sizeof (*o));
+  o->fd [0] = o->fd [1] = o->aux = -1;
+  return kinds [kind].make ? kinds [kind].make (o) : 0;
+}
+
+int
+world_open (int slot, int kind)
+{
+  struct object o;
+  int ends;
+
+  if (world [slot].fd >= 0 || !(ends = make (&o, kind)))
+    return 0;
+
+  occupy_all (slot, o.fd [0], &o, kind, ends);
+  return 1;
+}
+
+/* a signal that nobody waits for any more must not be left pending */
+static void
+release_signal (int signo)
+{
+  static const struct timespec now;
+  sigset_t set;
+
+  sigemptyset (&set);
+  sigaddset (&set, SIGRTMIN + signo - 1);
+  while (sigtimedwait (&set, 0, &now) > 0)
+    ;
+
+  signals_used &= ~(1 << (signo - 1));
+}
+
+/* what is hidden behind an object goes when its last descriptor went */
+static void
+leave_object (int slot)
+{
+  struct world_slot *s = world + slot;
+  int was_last = s->sibling == slot;
+
+  group_leave (slot);
+
+  if (!was_last)
+    {
+      world_sample (s->sibling);
+      return;
+    }
+
+  if (s->aux >= 0)
+    close (s->aux);
+
+  if (s->signo)
+    release_signal (s->signo);
+}
+
+int
+world_close (int slot)
+{
+  int fd = world [slot].fd;
+
+  if (fd < 0)
+    return 0;
+
+  world_sample (slot);
+  close (fd);
+  note_number (world [slot].file, fd);
+  world [slot].fd = -1;
+  leave_object (slot);
+  return 1;
+}
+
+/* close (fd) and then an object that gets the number just set free */
+int
+world_reopen (int slot, int kind)
+{
+  struct object o;
+  int ends, fd = world [slot].fd;
+
+  if (fd < 0)
+    return 0;
+
+  world_close (slot);
+
+  if (!(ends = make (&o, kind)))
+    return 1;
+
+  if (ends == 2 && o.fd [1] == fd)
+    {
+      o.fd [1]  = o.fd [0];
+      o.fd [0] = fd;
+    }
+  else if (o.fd [0] != fd)
+    {
+      if (o.aux == fd)
+        o.aux = dup (o.aux);
+
+      dup3 (o.fd [0], fd, O_CLOEXEC);
+      close (o.fd [0]);
+    }
+
+  occupy_all (slot, fd, &o, kind, ends);
+  return 1;
+}
+
+static void
+occupy_dup (int slot, int fd, int to)
+{
+  world [to].fd    = fd;
+  world [to].aux   = world [slot].aux;
+  world [to].signo = world [slot].signo;
+  world [to].kind  = world [slot].kind;
+  world [to].end   = world [slot].end;
+  world [to].seen  = 0;
+  world [to].file  = world [slot].file;
+  group_join (to, slot);
+  world_sample (slot);
+}
+
+int
+world_dup (int slot, int to)
+{
+  int fd;
+
+  if (world [slot].fd < 0 || world [to].fd >= 0)
+    return 0;
+
+  fd = fcntl (world [slot].fd, F_DUPFD_CLOEXEC, 0);
+  if (fd < 0)
+    return 0;
+
+  if (had_number (world [slot].file, fd))
+    {
+      close (fd);
+      return 0;
+    }
+
+  occupy_dup (slot, fd, to);
+  return 1;
+}
+
+int
+world_dup_over (int slot, int to)
+{
+  int fd = world [to].fd;
+
+  if (world [slot].fd < 0 || fd < 0 || slot == to || had_number (world [slot].file, fd))
+    return 0;
+
+  world_sample (to);
+  dup3 (world [slot].fd, fd, O_CLOEXEC);
+  note_number (world [to].file, fd);
+  world [to].fd = -1;
+  leave_object (to);
+  occupy_dup (slot, fd, to);
+  return 1;
+}
+
+/*****************************************************************************/
+/* the oracle */
+
+short
+world_poll (int slot)
+{
+  struct pollfd p;
+
+  p.fd      = world [slot].fd;
+  p.events  = POLLIN | POLLOUT;
+  p.revents = 0;
+  poll (&p, 1, 0);
+  return p.revents;
+}
+
+void
+world_sample (int slot)
+{
+  struct pollfd p [16];
+  int member [16];
+  int i, n, at = slot;
+
+  do
+    {
+      for (n = 0; n < 16; )
+        {
+          p [n].fd     = world [at].fd;
+          p [n].events = POLLIN | POLLOUT;
+          member [n++] = at;
+
+          at = world [at].sibling;
+          if (at == slot)
+            break;
+        }
+
+      poll (p, n, 0);
+
+      for (i = 0; i < n; ++i)
+        if (p [i].fd >= 0)
+          world [member [i]].seen |= p [i].revents;
+    }
+  while (at != slot);
+}
+
+void
+world_sample_all (void)
+{
+  int i;
+
+  for (i = 0; i < world_size; ++i)
+    if (world [i].fd >= 0)
+      world [i].seen |= world_poll (i);
+}
+
+void
+world_forget (void)
+{
+  int i;
+
+  for (i = 0; i < world_size; ++i)
+    world [i].seen = 0;
+}
+
+/*****************************************************************************/
+/* changing readiness */
+
+static ssize_t
+write_unconnected (int fd, size_t size)
+{
+  struct sockaddr_in a;
+  socklen_t length = sizeof (a);
+
+  getsockname (fd, (struct sockaddr *)&a, &length);
+  return sendto (fd, scratch, size, 0, (struct sockaddr *)&a, length);
+}
+
+/* a client that connects to the listener and becomes a slot itself */
+static ssize_t
+write_listener (int slot)
+{
+  struct sockaddr_storage a;
+  socklen_t length = sizeof (a);
+  struct object none = { { -1, -1 }, -1, 0 };
+  int to = free_slot (slot);
+  int fd;
+
+  if (to < 0)
+    return -1;
+
+  getsockname (world [slot].fd, (struct sockaddr *)&a, &length);
+  fd = socket (a.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0)
+    return -1;
+
+  if (connect (fd, (struct sockaddr *)&a, length) && errno != EINPROGRESS)
+    {
+      close (fd);
+      return -1;
+    }
+
+  occupy (to, fd, &none, a.ss_family == AF_UNIX ? WORLD_STREAM : WORLD_TCP, 1);
+  world_sample (to);
+  return 1;
+}
+
+/* connects; when connected already, the other side speaks and hangs up */
+static ssize_t
+write_connecting (int fd, int listener)
+{
+  struct sockaddr_in a;
+  socklen_t length = sizeof (a);
+  int peer;
+
+  getsockname (listener, (struct sockaddr *)&a, &length);
+  if (!connect (fd, (struct sockaddr *)&a, length) || errno == EINPROGRESS)
+    return 1;
+
+  if ((peer = accept4 (listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC)) < 0)
+    return -1;
+
+  if (write (peer, scratch, 1) < 0)
+    errno = 0;
+
+  close (peer);
+  return 1;
+}
+
+static ssize_t
+expire_timer (int fd, int when)
+{
+  struct itimerspec t;
+
+  memset (&t, 0, sizeof (t));
+  t.it_value.tv_nsec = when ? 1 : 0;
+  t.it_value.tv_sec  = when > 1 ? 1000 : 0;
+  return timerfd_settime (fd, 0, &t, 0) ? -1 : 1;
+}
+
+/* size is how much to write to what takes bytes */
+static ssize_t
+write_once (int slot, size_t size)
+{
+  struct world_slot *s = world + slot;
+
+  switch (s->kind)
+    {
+      case WORLD_UDP_BOUND:   return write_unconnected (s->fd, size);
+      case WORLD_LISTEN:
+      case WORLD_LISTEN_UNIX: return write_listener (slot);
+      case WORLD_CONNECTING:  return write_connecting (s->fd, s->aux);
+      case WORLD_SIGNALFD:    return raise (SIGRTMIN + s->signo - 1) ? -1 : 1;
+      case WORLD_TIMERFD:     return expire_timer (s->fd, size % 3);
+      case WORLD_EPOLL:       return write (s->aux, "\1\1\1\1\1\1\1\1", 8);
+      case WORLD_INOTIFY:     return futimens (s->aux, 0) ? -1 : 1;
+      case WORLD_EVENTFD:     return write (s->fd, "\1\1\1\1\1\1\1\1", 8);
+      case WORLD_DIRECTORY:   return -1;
+      default:                return write (s->fd, scratch, size);
+    }
+}
+
+/* an accepted connection becomes a slot, if there is one */
+static ssize_t
+read_listener (int slot)
+{
+  struct object none = { { -1, -1 }, -1, 0 };
+  int fd = accept4 (world [slot].fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  int to = free_slot (slot);
+
+  if (fd < 0)
+    return -1;
+
+  if (to < 0)
+    close (fd);
+  else
+    {
+      occupy (to, fd, &none, world [slot].kind == WORLD_LISTEN ? WORLD_TCP : WORLD_STREAM, 0);
+      world_sample (to);
+    }
+
+  return 1;
+}
+
+static ssize_t
+read_once (int slot, size_t size)
+{
+  struct world_slot *s = world + slot;
+
+  switch (s->kind)
+    {
+      case WORLD_LISTEN:
+      case WORLD_LISTEN_UNIX: return read_listener (slot);
+      case WORLD_EPOLL:       return read (s->aux, scratch, 8);
+      case WORLD_MEMFD:
+      case WORLD_DEVNULL:
+      case WORLD_DIRECTORY:   return -1;
+      default:                return read (s->fd, scratch, size);
+    }
+}
+
+int
+world_write (int slot, int how)
+{
+  static const size_t sizes [] = { 1, 1, 8, 100, 600, 3000 };
+  ssize_t n;
+
+  if (world [slot].fd < 0)
+    return 0;
+
+  world_sample (slot);
+  n = write_once (slot, sizes [how % 6]);
+  if (n > 0)
+    world [slot].seen |= POLLOUT;
+
+  world_sample (slot);
+  return n > 0;
+}
+
+int
+world_read (int slot, int how)
+{
+  static const size_t sizes [] = { 1, 8, 128, 4096 };
+  ssize_t n;
+
+  if (world [slot].fd < 0)
+    return 0;
+
+  world_sample (slot);
+  n = read_once (slot, sizes [how % 4]);
+  if (n > 0)
+    world [slot].seen |= POLLIN;
+
+  world_sample (slot);
+  return n > 0;
+}
+
+/* true for what takes bytes until it is full */
+static int
+has_capacity (int kind)
+{
+  return (kind >= WORLD_STREAM && kind <= WORLD_TCP) || kind == WORLD_EVENTFD;
+}
+
+int
+world_fill (int slot)
+{
+  int i = 0;
+
+  if (world [slot].fd < 0 || !has_capacity (world [slot].kind))
+    return 0;
+
+  world_sample (slot);
+  while (i < 300 && write_once (slot, 1000) > 0)
+    ++i;
+
+  /* the last bytes count too: poll of a pipe looks at whole pages */
+  while (i && i < 600 && world [slot].kind != WORLD_EVENTFD && write_once (slot, 1) > 0)
+    ++i;
+
+  if (i)
+    world [slot].seen |= POLLOUT;
+
+  world_sample (slot);
+  return i > 0;
+}
+
+int
+world_drain (int slot)
+{
+  int i = 0;
+
+  if (world [slot].fd < 0)
+    return 0;
+
+  world_sample (slot);
+  while (i < 300 && read_once (slot, sizeof (scratch)) > 0)
+    ++i;
+
+  if (i)
+    world [slot].seen |= POLLIN;
+
+  world_sample (slot);
+  return i > 0;
+}
+
+int
+world_shutdown (int slot, int how)
+{
+  if (world [slot].fd < 0)
+    return 0;
+
+  world_sample (slot);
+  how = shutdown (world [slot].fd, how % 3);
+  world_sample (slot);
+  return !how;
+}
+
+int
+world_reset (int slot)
+{
+  struct linger abort_it = { 1, 0 };
+
+  if (world [slot].fd < 0 || world [slot].kind != WORLD_TCP)
+    return 0;
+
+  setsockopt (world [slot].fd, SOL_SOCKET, SO_LINGER, &abort_it, sizeof (abort_it));
+  return world_close (slot);
+}
+
+/*****************************************************************************/
+/* close means closed */
+
+int
+world_sole_peer (int slot)
+{
+  struct world_slot *s = world + slot;
+  int peer;
+
+  if (s->kind != WORLD_STREAM && s->kind != WORLD_SEQPACKET && s->kind != WORLD_PIPE && s->kind != WORLD_TCP)
+    return -1;
+
+  peer = s->sibling;
+  return peer != slot && world [peer].sibling == slot && world [peer].end != s->end ? peer : -1;
+}
+
+/* the end of a TCP stream comes after its data, for which there may be no room: the peer reads */
+int
+world_peer_saw_close (int peer, int timeout_ms)
+{
+  struct pollfd p;
+
+  p.fd     = world [peer].fd;
+  p.events = POLLRDHUP | (world [peer].kind == WORLD_TCP ? POLLIN : 0);
+
+  while (poll (&p, 1, timeout_ms) == 1)
+    {
+      if (p.revents & ~POLLIN)
+        return 1;
+
+      world_drain (peer);
+    }
+
+  return 0;
+}
