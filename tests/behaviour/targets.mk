@@ -11,6 +11,7 @@
 CHECK_TARGETS  += check-behaviour
 CHECK_PACKAGES += check pkg-config liburing-dev
 
+, := ,
 BEHAVIOUR_OUT    := $(BUILD)/behaviour
 BEHAVIOUR_SUITES := $(filter-out options quota,$(basename $(notdir $(wildcard tests/behaviour/*.c))))
 BEHAVIOUR_FLAGS   = -std=gnu11 -D_GNU_SOURCE -pthread -O1 -g -Wall -Wextra -Werror=unused-variable -Werror=unused-function
@@ -27,6 +28,8 @@ BEHAVIOUR_SMALL   = -DEV_LINUXAIO_RING_FDS=2 -DEV_LINUXAIO_RING_MIN=6 -DEV_LINUX
 # the same, and the loop is found to be better off with and without it ever so often
 BEHAVIOUR_FICKLE  = $(BEHAVIOUR_SMALL) -DEV_LINUXAIO_CHANGES=100 -DEV_LINUXAIO_EVENTS=300 -DEV_LINUXAIO_STEADY_RATE=0
 
+BEHAVIOUR_ASAN   := -fsanitize=address$(,)undefined -fno-sanitize-recover=undefined
+
 # $(call behaviour_flavour,NAME,FLAGS,MADE BY): the objects of a flavour
 define behaviour_flavour
 $(BEHAVIOUR_OUT)/$(1)/%.o: tests/behaviour/%.c $(wildcard tests/behaviour/*.h) tests/behaviour/targets.mk $(3)
@@ -34,26 +37,27 @@ $(BEHAVIOUR_OUT)/$(1)/%.o: tests/behaviour/%.c $(wildcard tests/behaviour/*.h) t
 	@$$(CC) $$(BEHAVIOUR_FLAGS) $(2) $$(CFLAGS) -c $$< -o $$@
 endef
 
-# $(call behaviour_libev,NAME,TREE,FLAGS,MADE BY): libev compiled in
+# $(call behaviour_libev,NAME,TREE,FLAGS,MADE BY): libev compiled in.
+# its select backend copies nothing from and to null pointers
 define behaviour_libev
 $(BEHAVIOUR_OUT)/$(1)/libev.o: tests/behaviour/targets.mk $(4)
 	@mkdir -p $$(@D)
-	@$$(BEHAVIOUR_EV) $(3) -I$(2) $$(CFLAGS) -c $(2)/ev.c -o $$@
+	@$$(BEHAVIOUR_EV) $(3) $(if $(findstring -fsanitize,$(3)),-fno-sanitize=nonnull-attribute) -I$(2) $$(CFLAGS) -c $(2)/ev.c -o $$@
 endef
 
-# $(call behaviour_program,NAME,PROGRAM,OBJECTS,LIBEV)
+# $(call behaviour_program,NAME,PROGRAM,OBJECTS,LIBEV,FLAGS)
 define behaviour_program
 $(BEHAVIOUR_OUT)/$(1)/$(2): $(patsubst %,$(BEHAVIOUR_OUT)/$(1)/%.o,fixture $(3))
-	@$$(CC) -pthread $$(CFLAGS) $$^ -o $$@ $$(LDFLAGS) $(4) $$(BEHAVIOUR_LIBS)
+	@$$(CC) -pthread $(5) $$(CFLAGS) $$^ -o $$@ $$(LDFLAGS) $(4) $$(BEHAVIOUR_LIBS)
 endef
 
-# $(call behaviour_compiled_in,NAME,TREE,FLAGS FOR LIBEV,FLAGS FOR THE TESTS,MADE BY,NOT THESE): all of it
+# $(call behaviour_compiled_in,NAME,TREE,FLAGS FOR LIBEV,FLAGS FOR THE TESTS,MADE BY,FLAGS FOR BOTH,NOT THESE): all of it
 define behaviour_compiled_in
-$(call behaviour_flavour,$(1),$(4) -DEV_WALK_ENABLE=1 -isystem $(2),$(5))
-$(call behaviour_libev,$(1),$(2),$(3),$(5))
-$(call behaviour_program,$(1),suites,$(filter-out $(6),$(BEHAVIOUR_SUITES)) libev)
-$(call behaviour_program,$(1),options,options libev)
-$(call behaviour_program,$(1),quota,quota libev)
+$(call behaviour_flavour,$(1),$(4) $(6) -DEV_WALK_ENABLE=1 -isystem $(2),$(5))
+$(call behaviour_libev,$(1),$(2),$(3) $(6),$(5))
+$(call behaviour_program,$(1),suites,$(filter-out $(7),$(BEHAVIOUR_SUITES)) libev,,$(6))
+$(call behaviour_program,$(1),options,options libev,,$(6))
+$(call behaviour_program,$(1),quota,quota libev,,$(6))
 endef
 
 $(eval $(call behaviour_flavour,inst,-isystem $(INST)/include,$(BUILD)/inst.done))
@@ -62,7 +66,9 @@ $(eval $(call behaviour_program,inst,quota,quota,$$(BEHAVIOUR_INST)))
 $(eval $(call behaviour_compiled_in,full,$(BUILD)/libev,,,$(BUILD)/inst.done))
 $(eval $(call behaviour_compiled_in,small,$(BUILD)/libev,$(BEHAVIOUR_SMALL) -DEV_LINUXAIO_EVENTS=INT_MAX,-DSMALL_RING,$(BUILD)/inst.done))
 $(eval $(call behaviour_compiled_in,fickle,$(BUILD)/libev,$(BEHAVIOUR_FICKLE),-DSMALL_RING,$(BUILD)/inst.done))
-$(eval $(call behaviour_compiled_in,pristine,$(BUILD)/pristine,-DEV_USE_LINUXAIO=1,-DPRISTINE,$(BUILD)/pristine-inst.done,statistics))
+$(eval $(call behaviour_compiled_in,pristine,$(BUILD)/pristine,-DEV_USE_LINUXAIO=1,-DPRISTINE,$(BUILD)/pristine-inst.done,,statistics))
+$(eval $(call behaviour_compiled_in,asan-full,$(BUILD)/libev,,,$(BUILD)/inst.done,$(BEHAVIOUR_ASAN)))
+$(eval $(call behaviour_compiled_in,asan-fickle,$(BUILD)/libev,$(BEHAVIOUR_FICKLE),-DSMALL_RING,$(BUILD)/inst.done,$(BEHAVIOUR_ASAN)))
 
 # $(call behaviour_run,PROGRAM): a target that runs it, so that several may run at a time
 define behaviour_run
@@ -72,13 +78,18 @@ run-behaviour-$(subst /,-,$(1)): $(BEHAVIOUR_OUT)/$(1)
 	@$(BEHAVIOUR_OUT)/$(1)
 endef
 
-BEHAVIOUR_RUNS := inst/suites inst/quota full/options small/suites small/options fickle/suites
-$(foreach p,$(BEHAVIOUR_RUNS),$(eval $(call behaviour_run,$(p))))
+# those that use up the AIO quota come last, and wait for the others
+BEHAVIOUR_RUNS      := inst/suites full/options small/suites small/options fickle/suites inst/quota
+BEHAVIOUR_ASAN_RUNS := $(foreach f,asan-full asan-fickle,$(f)/suites $(f)/options) asan-full/quota
+BEHAVIOUR_PRISTINE  := $(addprefix $(BEHAVIOUR_OUT)/pristine/,suites options quota)
+$(foreach p,$(BEHAVIOUR_RUNS) $(BEHAVIOUR_ASAN_RUNS),$(eval $(call behaviour_run,$(p))))
 
-.PHONY: check-behaviour check-behaviour-pristine behaviour-programs behaviour-pristine-programs
+.PHONY: check-behaviour check-behaviour-asan check-behaviour-pristine check-behaviour-valgrind
+.PHONY: behaviour-programs behaviour-pristine-programs
 
 behaviour-programs: $(addprefix $(BEHAVIOUR_OUT)/,$(BEHAVIOUR_RUNS))
-behaviour-pristine-programs: $(addprefix $(BEHAVIOUR_OUT)/,pristine/suites pristine/options pristine/quota)
+behaviour-asan-programs: $(addprefix $(BEHAVIOUR_OUT)/,$(BEHAVIOUR_ASAN_RUNS))
+behaviour-pristine-programs: $(BEHAVIOUR_PRISTINE)
 
 # they sleep most of the time
 check-behaviour:
@@ -86,7 +97,19 @@ check-behaviour:
 	@$(MAKE) behaviour-programs
 	@$(MAKE) -j2 -k -O $(addprefix run-behaviour-,$(subst /,-,$(BEHAVIOUR_RUNS)))
 
+check-behaviour-asan:
+	@$(MAKE) all
+	@$(MAKE) behaviour-asan-programs
+	@$(MAKE) -j2 -k -O $(addprefix run-behaviour-,$(subst /,-,$(BEHAVIOUR_ASAN_RUNS)))
+
 check-behaviour-pristine:
 	@$(MAKE) pristine
 	@$(MAKE) behaviour-pristine-programs
-	@$(BEHAVIOUR_OUT)/pristine/suites
+	@tests/behaviour/pristine $(BEHAVIOUR_PRISTINE)
+
+# valgrind follows one process, so Check must not fork for each test
+check-behaviour-valgrind:
+	@$(call need,valgrind,valgrind)
+	@$(MAKE) all
+	@$(MAKE) behaviour-programs
+	@CK_FORK=no valgrind -q --error-exitcode=1 --leak-check=full --child-silent-after-fork=yes $(BEHAVIOUR_OUT)/inst/suites
