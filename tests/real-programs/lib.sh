@@ -127,7 +127,8 @@ listener_or_dead () { listener "$1" >/dev/null || dead "$1"; }
 wait_server () # pid log: waits until it or a child listens, sets $server and $port
 {
   until_true 10 listener_or_dead "$1" || :
-  server=$(listener "$1") || die "the server does not listen: $(tail -n 1 "$2")"
+  server=$(listener "$1") \
+    || die "the server $(alive "$1" && echo does not listen || echo has ended): $(tail -n 1 "$2")"
   port=$(port_of "$server")
 }
 
