@@ -98,12 +98,16 @@ rw_set (rw_w *rw, int mask)
 #define RW_OF_READ(w)     ((rw_w *)(w))
 #define RW_OF_WRITE(w)    ((rw_w *)((char *)(w) - offsetof (rw_w, wr)))
 
+/* a timer that expires before the turn has begun to wait ends the turn, as it
+ * does in the other libraries
+ */
 static void
 on_timer (uv_timer_t *timer)
 {
   timer_w *t = (timer_w *)timer;
 
   t->cb (t);
+  uv_stop (&uv);
 }
 
 #define timer_init(t,c)  (uv_timer_init (&uv, &(t)->timer), (t)->cb = (c))
