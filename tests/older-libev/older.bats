@@ -112,3 +112,15 @@ both_ways ()
   ${CC:-cc} -w -DEV_STANDALONE=1 -include "$program.h" -I"$TREE" -c "$TREE/ev.c" -o "$program.o"
   run -1 grep -q linuxaio <(nm "$program.o")
 }
+
+# section FILE: what the manual says about the backend
+section ()
+{
+  sed -n '/^=item C<EVBACKEND_LINUXAIO>/,/^=item C<EVBACKEND_KQUEUE>/p' "$1"
+}
+
+@test "the manual says about the backend what that of 4.33 says" {
+  section "$TREE/ev.pod" >"$BATS_TEST_TMPDIR/section"
+  [ "$(wc -l <"$BATS_TEST_TMPDIR/section")" -gt 50 ]
+  diff "$BATS_TEST_TMPDIR/section" <(section "$BUILD/libev/ev.pod")
+}
