@@ -16,6 +16,7 @@ top=$(cd "$here/../.." && pwd)
 libdir=${LIBEV_LIB_DIR:-$top/build/inst/lib}
 started=
 scheme=http
+rate=20000
 
 die ()
 {
@@ -235,10 +236,11 @@ load_args () # requests clients port
 }
 
 # Loads a server and looks meanwhile where its sockets are, as peak_while does.
+# At no more than $rate requests/s: a loop that is very busy may leave the ring.
 under_load () # server requests clients port [h2load-options...]
 {
   loaded_server=$1 n=$2
-  args=$(load_args "$2" "$3" "$4"); shift 4
+  args="$(load_args "$2" "$3" "$4") --rps=$(((rate + $3 - 1) / $3))"; shift 4
   # shellcheck disable=SC2086
   start "$tmp/load" timeout 120 h2load $args "$@"
   client=$pid
