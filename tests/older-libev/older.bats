@@ -22,6 +22,28 @@ both_ways ()
   quiet "$@" -S -DEV_STANDALONE=1 -DEV_MULTIPLICITY=0 "$TREE/ev.c"
 }
 
+@test "get-libev has 4.24, and says so if it does not have a version" {
+  dir=$BATS_TEST_TMPDIR/dir
+  run "$top/patches/get-libev" "$dir" 4.20
+  one_line 1
+  [[ $output == *"only 4.33 and 4.24 are known"* && ! -e $dir ]]
+  "$top/patches/get-libev" "$dir" 4.24
+  grep -q 'EV_VERSION_MINOR 24' "$dir/ev.h"
+}
+
+@test "get-libev takes 4.24 from where OLDER_LIBEV_SRC says" {
+  pristine "$BATS_TEST_TMPDIR/tree"
+  tar -C "$BATS_TEST_TMPDIR" -czf "$BATS_TEST_TMPDIR/tree.tgz" tree
+  for OLDER_LIBEV_SRC in "$BATS_TEST_TMPDIR/tree" "$BATS_TEST_TMPDIR/tree.tgz"; do
+    rm -rf "$BATS_TEST_TMPDIR/dir"
+    OLDER_LIBEV_SRC=$OLDER_LIBEV_SRC LIBEV_SRC=$top "$top/patches/get-libev" "$BATS_TEST_TMPDIR/dir" 4.24
+    diff -r "$BATS_TEST_TMPDIR/tree" "$BATS_TEST_TMPDIR/dir"
+  done
+  OLDER_LIBEV_SRC=$BATS_TEST_TMPDIR/none run "$top/patches/get-libev" "$BATS_TEST_TMPDIR/other" 4.24
+  one_line 1
+  [[ $output == *"OLDER_LIBEV_SRC: $BATS_TEST_TMPDIR/none does not exist"* ]]
+}
+
 @test "the series is for 4.22 to 4.25" {
   for minor in 22 23 25; do
     pristine "$BATS_TEST_TMPDIR/$minor"

@@ -7,12 +7,13 @@
 # The suites of tests/behaviour are run on it: those for linuxaio, and those
 # for epoll, which the patches also touch, or what CK_RUN_CASE says.
 
+export OLDER_LIBEV_SRC
+
 CHECK_TARGETS  += check-older-libev
 CHECK_PACKAGES += bats quilt git perl g++ clang
 
 OLDER_TREE    := $(BUILD)/libev-4.24
 OLDER_OUT     := $(BUILD)/older-libev
-OLDER_SRC      = LIBEV_SRC="$(abspath $(OLDER_LIBEV_SRC))"
 OLDER_SUITES   = $(patsubst %,tests/behaviour/%.c,$(sort fixture $(BEHAVIOUR_SUITES)))
 OLDER_CASES    = $(or $(CK_RUN_CASE),linuxaio-ring linuxaio-cold epoll)
 
@@ -28,7 +29,7 @@ else
 
 $(OLDER_TREE).done: $(BUILD)/tools patches/get-libev patches/apply $(wildcard patches/libev-4.24/*)
 	@rm -rf $(OLDER_TREE)
-	@$(OLDER_SRC) patches/get-libev $(OLDER_TREE) 4.24
+	@patches/get-libev $(OLDER_TREE) 4.24
 	@patches/apply $(OLDER_TREE) >/dev/null
 	@touch $@
 
@@ -46,7 +47,7 @@ endif
 
 check-older-libev: all
 	@$(MAKE) $(OLDER_OUT)/suites
-	@$(OLDER_SRC) LIBEV_VERSION=4.24 BUILD=$(abspath $(BUILD)) bats tests/packaging/patches.bats tests/older-libev
+	@LIBEV_VERSION=4.24 BUILD=$(abspath $(BUILD)) bats tests/packaging/patches.bats tests/older-libev
 	@$(MAKE) -j --output-sync=target $(addprefix older-libev-on-,$(OLDER_CASES))
 
 # they mostly wait, and need not do so one after the other
