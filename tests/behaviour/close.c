@@ -315,6 +315,17 @@ START_TEST (port_of_a_closed_datagram_socket_is_free_at_once)
 }
 END_TEST
 
+START_TEST (port_of_a_closed_connected_datagram_socket_is_free_at_once)
+{
+  struct sockaddr_in addr, peer;
+  int fd = udp_bound (&addr), other = udp_bound (&peer);
+
+  ck_assert (!connect (fd, (struct sockaddr *)&peer, sizeof (peer)));
+  expect_name_free (fd, socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), &addr, sizeof (addr));
+  close (other);
+}
+END_TEST
+
 START_TEST (name_of_a_closed_local_socket_is_free_at_once)
 {
   struct sockaddr_un addr;
@@ -402,6 +413,7 @@ add (TCase *tc, unsigned on)
 
   tcase_add_test (tc, port_of_a_closed_listening_socket_is_free_at_once);
   tcase_add_test (tc, port_of_a_closed_datagram_socket_is_free_at_once);
+  tcase_add_test (tc, port_of_a_closed_connected_datagram_socket_is_free_at_once);
   tcase_add_test (tc, name_of_a_closed_local_socket_is_free_at_once);
   tcase_add_test (tc, closed_listening_socket_refuses_connections_at_once);
   tcase_add_test (tc, listening_socket_closed_in_its_callback_refuses_connections);

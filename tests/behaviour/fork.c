@@ -184,9 +184,12 @@ END_TEST
 static void
 make_another_loop (void)
 {
+  struct ev_loop *inherited = loop;
+
   loop = another_loop ();
   talk_anew (100);
   ev_loop_destroy (EV_A);
+  loop = inherited;
 }
 
 START_TEST (child_that_makes_a_loop_of_its_own_is_not_noticed)
@@ -224,6 +227,40 @@ only_fork_again (void)
 START_TEST (grandchild_serves_its_own_when_the_child_does_nothing)
 {
   expect_parent_undisturbed_by (only_fork_again);
+}
+END_TEST
+
+static int report; /* where the daemon says that all is well */
+
+static void
+become_a_daemon (void)
+{
+  pid_t pid = fork ();
+
+  must (pid >= 0);
+
+  /* the one that is waited for is gone at once, as daemon (3) has it */
+  if (!pid)
+    {
+      fork_loop_and_serve ();
+      put (report);
+    }
+}
+
+START_TEST (daemon_goes_on_when_its_parent_is_gone)
+{
+  int fd [2];
+
+  sockets (fd);
+  report = fd [1];
+  start_all ();
+  ck_assert (child_ok (in_child (become_a_daemon)));
+  serve_as_parent ();
+  ck_assert (wait_for (fd [0], POLLIN));
+  ck_assert_int_eq (get (fd [0]), 1);
+  talk (&my_probe, mine [1], 50);
+  stop_all ();
+  close_both (fd);
 }
 END_TEST
 
@@ -480,6 +517,7 @@ add (TCase *tc, unsigned on)
   tcase_add_test (tc, child_that_makes_a_loop_of_its_own_is_not_noticed);
   tcase_add_test (tc, child_and_grandchild_serve_their_own);
   tcase_add_test (tc, grandchild_serves_its_own_when_the_child_does_nothing);
+  tcase_add_test (tc, daemon_goes_on_when_its_parent_is_gone);
   tcase_add_test (tc, changes_in_the_child_are_not_noticed);
   tcase_add_test (tc, child_of_a_forkcheck_loop_need_not_say_so);
 

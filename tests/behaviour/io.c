@@ -321,6 +321,48 @@ START_TEST (read_interest_comes_and_goes_beside_an_armed_write)
 }
 END_TEST
 
+/* data that comes and goes while only writing is watched is nobody's business later */
+START_TEST (event_of_a_time_when_nobody_asked_is_not_reported)
+{
+  int fd [2], i;
+  probe r, w;
+
+  sockets (fd);
+  fill (fd [0]);
+  probe_start (EV_A_ &w, fd [0], EV_WRITE);
+  probe_start (EV_A_ &r, fd [0], EV_READ);
+  settle (EV_A);
+
+  for (i = 0; i < 10; ++i)
+    {
+      ev_io_stop (EV_A_ &r.io);
+      ev_run (EV_A_ EVRUN_NOWAIT);
+      put (fd [1]);
+
+      if (i & 1)
+        settle (EV_A);
+
+      ck_assert_int_eq (get (fd [0]), 1);
+      ev_io_start (EV_A_ &r.io);
+      settle (EV_A);
+      ck_assert_int_eq (r.count, 0);
+    }
+
+  /* but what lasts is */
+  ev_io_stop (EV_A_ &r.io);
+  settle (EV_A);
+  put (fd [1]);
+  settle (EV_A);
+  ev_io_start (EV_A_ &r.io);
+  run_until (r.count);
+  ck_assert_int_eq (w.count, 0);
+
+  probe_stop (EV_A_ &r);
+  probe_stop (EV_A_ &w);
+  close_both (fd);
+}
+END_TEST
+
 START_TEST (changed_mask_of_one_watcher_takes_effect)
 {
   static const int masks [] = { EV_READ, EV_READ | EV_WRITE, EV_WRITE, EV_READ, EV_WRITE, EV_READ | EV_WRITE };
@@ -798,6 +840,17 @@ END_TEST
 /*****************************************************************************/
 /* hang-up and error */
 
+static int
+socket_error (int fd)
+{
+  int err = -1;
+  socklen_t len = sizeof (err);
+
+  getsockopt (fd, SOL_SOCKET, SO_ERROR, &err, &len);
+
+  return err;
+}
+
 START_TEST (half_close_reaches_the_reader_only)
 {
   int fd [2];
@@ -902,6 +955,45 @@ START_TEST (broken_pipe_reaches_the_writer)
 }
 END_TEST
 
+START_TEST (end_of_reading_by_the_program_itself_is_reported)
+{
+  int fd [2];
+  probe p;
+
+  sockets (fd);
+  probe_start (EV_A_ &p, fd [0], EV_READ);
+  settle (EV_A);
+  ck_assert_int_eq (p.count, 0);
+  shutdown (fd [0], SHUT_RD);
+  run_until (p.count);
+  ck_assert_int_eq (get (fd [0]), -1);
+
+  probe_stop (EV_A_ &p);
+  close_both (fd);
+}
+END_TEST
+
+/* there is nobody at the other end, as the host it is on will say */
+START_TEST (error_of_a_datagram_socket_is_reported)
+{
+  struct sockaddr_in addr, nobody;
+  int fd = udp_bound (&addr), other = udp_bound (&nobody);
+  probe r;
+
+  close (other);
+  ck_assert (!connect (fd, (struct sockaddr *)&nobody, sizeof (nobody)));
+  probe_start (EV_A_ &r, fd, EV_READ);
+  settle (EV_A);
+  ck_assert_int_eq (r.count, 0);
+  put (fd);
+  run_until (r.count);
+  ck_assert_int_eq (socket_error (fd), ECONNREFUSED);
+
+  probe_stop (EV_A_ &r);
+  close (fd);
+}
+END_TEST
+
 START_TEST (hang_up_is_reported_again_and_again)
 {
   int fd [2], i;
@@ -939,17 +1031,6 @@ connecting (const struct sockaddr_in *addr)
     ck_assert_int_eq (errno, EINPROGRESS);
 
   return fd;
-}
-
-static int
-socket_error (int fd)
-{
-  int err = -1;
-  socklen_t len = sizeof (err);
-
-  getsockopt (fd, SOL_SOCKET, SO_ERROR, &err, &len);
-
-  return err;
 }
 
 START_TEST (connecting_accepting_and_talking_work_in_one_loop)
@@ -1132,6 +1213,7 @@ add (TCase *tc, unsigned on)
 
   tcase_add_test (tc, write_interest_comes_and_goes_beside_an_armed_read);
   tcase_add_test (tc, read_interest_comes_and_goes_beside_an_armed_write);
+  tcase_add_test (tc, event_of_a_time_when_nobody_asked_is_not_reported);
   tcase_add_test (tc, changed_mask_of_one_watcher_takes_effect);
   tcase_add_test (tc, stopped_watcher_is_not_called);
   tcase_add_test (tc, restarted_watcher_learns_what_came_meanwhile);
@@ -1156,6 +1238,8 @@ add (TCase *tc, unsigned on)
   tcase_add_test (tc, reset_reaches_reader_and_writer);
   tcase_add_test (tc, end_of_a_pipe_reaches_the_reader);
   tcase_add_test (tc, broken_pipe_reaches_the_writer);
+  tcase_add_test (tc, end_of_reading_by_the_program_itself_is_reported);
+  tcase_add_test (tc, error_of_a_datagram_socket_is_reported);
   tcase_add_test (tc, hang_up_is_reported_again_and_again);
 
   tcase_add_test (tc, connecting_accepting_and_talking_work_in_one_loop);

@@ -360,6 +360,13 @@ START_TEST (embedded_loop_is_swept_by_the_program)
 }
 END_TEST
 
+/* its events do not all make one descriptor readable */
+START_TEST (linuxaio_does_not_claim_to_be_embeddable)
+{
+  ck_assert (!(ev_embeddable_backends () & EVBACKEND_LINUXAIO));
+}
+END_TEST
+
 START_TEST (two_loops_watch_the_same_descriptor)
 {
   struct ev_loop *other = another_loop ();
@@ -628,7 +635,10 @@ add (TCase *tc, unsigned on)
   tcase_add_test (tc, default_loop_is_served_and_comes_back);
 
   if (on & LINUXAIO)
-    tcase_add_test (tc, stray_event_of_epoll_costs_no_ring);
+    {
+      tcase_add_test (tc, linuxaio_does_not_claim_to_be_embeddable);
+      tcase_add_test (tc, stray_event_of_epoll_costs_no_ring);
+    }
 }
 
 Suite *

@@ -102,6 +102,37 @@ START_TEST (watcher_of_a_closed_file_can_be_stopped)
 }
 END_TEST
 
+/* a program that forgets a watcher with its file, and makes a new one for the number's next file */
+START_TEST (new_watcher_is_served_beside_a_forgotten_one)
+{
+  int fd [2], i;
+  probe old, fresh;
+
+  sockets (fd);
+  probe_start (EV_A_ &old, fd [0], EV_READ);
+  settle (EV_A);
+  replace (fd);
+  probe_start (EV_A_ &fresh, fd [0], EV_READ);
+  fresh.eat = 1;
+  settle (EV_A);
+  ck_assert_int_eq (fresh.count, 0);
+
+  for (i = 1; i <= 5; ++i)
+    {
+      put (fd [1]);
+      run_until (fresh.count == i);
+    }
+
+  probe_stop (EV_A_ &old);
+  settle (EV_A);
+  put (fd [1]);
+  run_until (fresh.count == 6);
+
+  probe_stop (EV_A_ &fresh);
+  close_both (fd);
+}
+END_TEST
+
 /* the old file lives on under another number: its events must not reach the new watcher */
 static void
 expect_no_event_of_the_old_file (int before_stop)
@@ -352,6 +383,7 @@ add (TCase *tc, unsigned on)
   tcase_add_test (tc, watcher_set_to_a_new_file_of_the_same_number_is_served);
   tcase_add_test (tc, watcher_stopped_after_its_file_was_replaced_is_served);
   tcase_add_test (tc, watcher_of_a_closed_file_can_be_stopped);
+  tcase_add_test (tc, new_watcher_is_served_beside_a_forgotten_one);
   tcase_add_test (tc, old_file_that_becomes_ready_does_not_reach_the_new_watcher);
   tcase_add_test (tc, old_file_that_was_ready_does_not_reach_the_new_watcher);
   tcase_add_test (tc, mask_left_from_the_old_file_does_not_reach_the_new_one);
