@@ -33,6 +33,7 @@
 #endif
 #ifndef CALLGRIND_TOGGLE_COLLECT
 # define CALLGRIND_TOGGLE_COLLECT (void)0
+# define RUNNING_ON_VALGRIND 0
 #endif
 
 struct options opt = { .n = 100, .active = 1, .cpu = -1, .peer_cpu = -1, .seconds = 2., .clocked = 1 };
@@ -45,6 +46,12 @@ fail (const char *what)
 {
   fprintf (stderr, "%s: %s: %s: %s\n", program_invocation_short_name, opt.workload, what, strerror (errno));
   exit (1);
+}
+
+int
+on_valgrind (void)
+{
+  return RUNNING_ON_VALGRIND;
 }
 
 void

@@ -60,6 +60,8 @@ void fail (const char *what) __attribute__ ((__noreturn__));
 /* ends the program with status 77: this cannot be measured here, and why */
 void skip (const char *fmt, ...) __attribute__ ((__noreturn__, __format__ (__printf__, 1, 2)));
 
+int  on_valgrind (void);
+
 /* how many fds this process may open beside the handful it needs itself;
  * raises the soft limit, and the hard one where allowed
  */
