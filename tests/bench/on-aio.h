@@ -18,7 +18,7 @@
 
 /* queued: in the list for the next io_submit; in_flight: the kernel has it */
 #define BARE_WATCHER_MEMBERS struct iocb iocb; uint16_t gen; char queued, in_flight;
-#define BARE_WATCHER_INIT w->queued = w->in_flight = 0;
+#define BARE_WATCHER_INIT w->queued = w->in_flight = 0; memset (&w->iocb, 0, sizeof w->iocb);
 
 #include "bare.h"
 
