@@ -77,6 +77,15 @@
 # define EV_LINUXAIO_VALGRIND 0
 #endif
 
+/* seconds to wait for a kernel worker when an armed fd is stopped: it takes 3 us, unless the machine is busy */
+#define LINUXAIO_AWAIT_SECONDS LINUXAIO_TS (50e-6)
+
+/* the same for a connected datagram socket, whose name others may be waiting for: some time slices of a busy machine */
+#define LINUXAIO_AWAIT_NAME_SECONDS LINUXAIO_TS (20e-3)
+
+/* seconds it may take a worker on another CPU from the event to the fput, which comes next */
+#define LINUXAIO_FPUT_SECONDS LINUXAIO_TS (1e-6)
+
 /* seconds before io_setup is tried again after it was refused */
 #define LINUXAIO_RETRY_SECONDS LINUXAIO_TS (1.)
 
@@ -547,7 +556,10 @@ linuxaio_request_cancel (EV_P_ int i)
   if (res == -EINVAL)
     ++linuxaio.stats.completed;
   else
-    ++linuxaio.stats.cancelled;
+    {
+      ++linuxaio.stats.cancelled;
+      linuxaio.cancelled = i;
+    }
 
   if (i)
     linuxaio_age_remove (EV_A_ i);
@@ -849,6 +861,9 @@ linuxaio_complete (EV_P_ const struct io_event *event)
     {
       r->leftover = 0;
       res = evsys_poll (fd, linuxaio.iocbs [i].aio_buf);
+
+      if (res < 0)
+        res = 0;
     }
 
   if (res & (POLLERR | POLLHUP))
@@ -943,15 +958,22 @@ linuxaio_ring_open (EV_P_ int asked, aio_context_t *ctx)
 
   if (!linuxaio.alive)
     {
-      linuxaio.alive = evsys_map (1);
+      char *page = evsys_map (1);
 
-      if (!linuxaio.alive || evsys_madvise (linuxaio.alive, 1, MADV_WIPEONFORK) < 0)
+      if (page && evsys_madvise (page, 1, MADV_WIPEONFORK) < 0)
+        {
+          evsys_unmap (page, 1);
+          page = 0;
+        }
+
+      if (!page)
         {
           linuxaio.unusable = 1; /* could not tell a fork, and would disturb the parent */
           return 0;
         }
 
-      *linuxaio.alive = 1;
+      *page = 1;
+      linuxaio.alive = page;
     }
 
   *ctx = 0;
@@ -1538,6 +1560,8 @@ linuxaio_poll (EV_P_ ev_tstamp timeout)
       return;
     }
 
+  linuxaio.hurried = 0;
+
   if (timeout <= LINUXAIO_TS (0.) && linuxaio_quiet (EV_A))
     return;
 
@@ -1615,7 +1639,62 @@ linuxaio_predict (LINUXAIO_FD *f, int cancelled)
     }
 }
 
-/* the last watcher of an fd was stopped: it must not hold the file any longer */
+/*
+ * Waits, for that many seconds at most, until the kernel worker that deals with the
+ * request that was cancelled last has let go of the file; its event is looked
+ * for among those that come after tail. Otherwise a close right after would
+ * not be the last one, and the file would live on for up to 12 ms
+ * (fs/file_table.c: fput of a kernel thread goes to delayed_fput_work).
+ */
+static void
+linuxaio_await (EV_P_ uint32_t tail, ev_tstamp seconds)
+{
+  const struct io_event *events = (const struct io_event *)(linuxaio.ring + 1);
+  ev_tstamp until = get_clock () + seconds;
+  int gone = 0;
+
+  do
+    while (tail != *(volatile uint32_t *)&linuxaio.ring->tail && !gone)
+      {
+        ECB_MEMORY_FENCE_ACQUIRE; /* as in linuxaio_reap */
+
+        gone = events [tail].data == (uint64_t)linuxaio.cancelled;
+
+        if (gone)
+          until = get_clock () + LINUXAIO_FPUT_SECONDS;
+
+        if (++tail == linuxaio.ring->nr)
+          tail = 0;
+      }
+  while (get_clock () < until);
+
+  linuxaio.hurried = !gone;
+}
+
+/*
+ * Gives up what is in flight for an fd that may be closed next. The other end
+ * of a connection can wait for that, if need be, but the name of a datagram
+ * socket has to be free at once. (Other sockets with names are not in the ring.)
+ */
+static void
+linuxaio_release_ring (EV_P_ int fd)
+{
+  LINUXAIO_FD *f = linuxaio.fds + fd;
+  uint32_t tail  = linuxaio.ring ? linuxaio.ring->tail : 0;
+
+  linuxaio.cancelled = 0;
+  linuxaio_predict (f, linuxaio_fd_drop (EV_A_ f));
+
+  if (linuxaio.cancelled && linuxaio.ring)
+    {
+      if (evsys_getsockopt (fd, SO_TYPE) == SOCK_DGRAM)
+        linuxaio_await (EV_A_ tail, LINUXAIO_AWAIT_NAME_SECONDS);
+      else if (!linuxaio.hurried)
+        linuxaio_await (EV_A_ tail, LINUXAIO_AWAIT_SECONDS);
+    }
+}
+
+/* the last watcher of an fd was stopped */
 static void
 linuxaio_release (EV_P_ int fd)
 {
@@ -1629,7 +1708,7 @@ linuxaio_release (EV_P_ int fd)
 
   if (f->place == LINUXAIO_IN_RING)
     {
-      linuxaio_predict (f, linuxaio_fd_drop (EV_A_ f));
+      linuxaio_release_ring (EV_A_ fd);
       linuxaio_rearm (EV_A_ fd); /* if started at once with the same events, modify is not called */
     }
   else if (f->parked)

@@ -228,6 +228,7 @@ struct linuxaio_state
   int oldest, newest;        /* requests in flight by age, 0: none; without the backend's own */
   int inflightcnt;           /* their number */
   int cancelledcnt;          /* cancelled ones whose event is still to come */
+  int cancelled;             /* the one that was cancelled last, before it had completed */
 
   LINUXAIO_FD *fds;
   int fdmax;
@@ -253,6 +254,7 @@ struct linuxaio_state
   unsigned char lively;      /* was seen to change much: worth a ring even for few fds */
   unsigned char steady;      /* was seen to gain nothing from the ring */
   unsigned char draining;    /* steady, or more fds than the ring is for: it is being emptied */
+  unsigned char hurried;     /* a kernel worker was slow: not waited for again in this iteration */
   unsigned char epoll_ready; /* the backend's own request has completed */
   struct ev_linuxaio_stats stats; /* its counters only */
 };
