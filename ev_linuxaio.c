@@ -1607,7 +1607,11 @@ linuxaio_epoll_wait (EV_P_ ev_tstamp timeout)
   if (res >= 0)
     {
       linuxaio.eventcnt += res;
-      linuxaio.epollcnt += linuxaio.ctx ? res : 0;
+
+      /* beside a ring, but not one that is left anyway */
+      if (linuxaio.inflightcnt && !linuxaio.draining)
+        linuxaio.epollcnt += res;
+
       return res;
     }
 

@@ -237,7 +237,7 @@ struct linuxaio_state
   int watchcnt;              /* fds that are watched */
   int changecnt;             /* changes and events since the loop was last weighed */
   int eventcnt;
-  int epollcnt;              /* those of the events that came by epoll */
+  int epollcnt;              /* those of the events that came by epoll beside a ring */
   ev_tstamp weighed_at;      /* when that was (monotonic) */
   int sweep;                 /* next fd to look at for one that could live in the ring again */
 
