@@ -25,18 +25,39 @@ evsys_result (long res)
   return res < 0 ? -errno : (int)res;
 }
 
+/* the kernel takes note of head and tail only, so the rest of a header can be spoilt */
+static void
+seam_spoil (struct linuxaio_ring *ring)
+{
+  switch (seam_ring)
+    {
+      case SEAM_RING_MAGIC    : ring->magic             = ~LINUXAIO_RING_MAGIC; break;
+      case SEAM_RING_FEATURES : ring->incompat_features = 1; break;
+      case SEAM_RING_HEADER   : ring->header_length     = 64; break;
+      case SEAM_RING_READ_ONLY: ring->magic             = 0;
+                                mprotect (ring, sizeof (*ring), PROT_READ); break;
+    }
+}
+
 static int
 evsys_io_setup (unsigned requests, aio_context_t *ctx)
 {
+  int res;
+
   SEAM_TRY (io_setup);
-  return evsys_result (syscall (SYS_io_setup, requests, ctx));
+  res = evsys_result (syscall (SYS_io_setup, requests, ctx));
+
+  if (res >= 0)
+    seam_spoil ((struct linuxaio_ring *)*ctx);
+
+  return res;
 }
 
 /* a refused io_destroy must not cost the test a context: only the answer is wrong */
 static int
 evsys_io_destroy (aio_context_t ctx)
 {
-  int res = evsys_result (syscall (SYS_io_destroy, ctx));
+  int res = seam_destroyer ? seam_destroyer (ctx) : evsys_result (syscall (SYS_io_destroy, ctx));
 
   SEAM_TRY (io_destroy);
   return res;

@@ -7,6 +7,8 @@
 
 int seam_ring_fds, seam_ring_min, seam_ring_max, seam_changes, seam_events;
 double seam_steady_rate;
+int seam_ring;
+int (*seam_destroyer) (unsigned long context);
 
 static const char *const names [SEAM_COUNT] = {
 #define X(name, ...) #name,

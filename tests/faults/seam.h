@@ -10,25 +10,25 @@ extern "C" {
 #endif
 
 /* every function of the seam, and the errors that the kernel or a sandbox may answer with */
-#define SEAM_CALLS(X)                                                                  \
-  X (io_setup    , EAGAIN, ENOMEM, ENOSYS, EPERM, EINVAL)                              \
-  X (io_destroy  , EINVAL, ENOSYS, EPERM)                                              \
-  X (io_submit   , EAGAIN, EINVAL, EINTR, ENOMEM, EFAULT, ENOSYS, EPERM, SEAM_SHORT)   \
-  X (io_cancel   , EINVAL, EAGAIN, ENOSYS, EPERM, SEAM_ZERO)                           \
-  X (io_getevents, EINTR, EINVAL, ENOSYS, EPERM)                                       \
-  X (epoll_pwait2, ENOSYS, EPERM, EINTR)                                               \
-  X (epoll_wait  , EINTR)                                                              \
-  X (epoll_del   , ENOENT, EBADF)                                                      \
-  X (getpeername , ENOTCONN, ENOBUFS, EPERM)                                           \
-  X (getsockopt  , ENOBUFS, EPERM)                                                     \
-  X (fstat       , ENOMEM, EPERM)                                                      \
-  X (readlink    , ENOENT, EACCES, ENOMEM)                                             \
-  X (read_file   , ENOENT, EACCES)                                                     \
-  X (poll        , EINTR, ENOMEM)                                                      \
-  X (map         , ENOMEM)                                                             \
-  X (unmap       , EINVAL)                                                             \
-  X (madvise     , EINVAL, ENOMEM)                                                     \
-  X (close       , EINTR)                                                              \
+#define SEAM_CALLS(X)                                                                       \
+  X (io_setup    , EAGAIN, ENOMEM, ENOSYS, EPERM, EINVAL)                                   \
+  X (io_destroy  , EINVAL, ENOSYS, EPERM)                                                   \
+  X (io_submit   , EAGAIN, EINVAL, EBADF, EINTR, ENOMEM, EFAULT, ENOSYS, EPERM, SEAM_SHORT) \
+  X (io_cancel   , EINVAL, EAGAIN, ENOSYS, EPERM, SEAM_ZERO)                                \
+  X (io_getevents, EINTR, EINVAL, ENOSYS, EPERM)                                            \
+  X (epoll_pwait2, ENOSYS, EPERM, EINTR)                                                    \
+  X (epoll_wait  , EINTR)                                                                   \
+  X (epoll_del   , ENOENT, EBADF)                                                           \
+  X (getpeername , ENOTCONN, ENOTSOCK, EBADF, ENOBUFS, EPERM)                               \
+  X (getsockopt  , ENOBUFS, EPERM)                                                          \
+  X (fstat       , EBADF, ENOMEM, EPERM)                                                    \
+  X (readlink    , ENOENT, EACCES, ENOMEM)                                                  \
+  X (read_file   , ENOENT, EACCES)                                                          \
+  X (poll        , EINTR, ENOMEM)                                                           \
+  X (map         , ENOMEM)                                                                  \
+  X (unmap       , EINVAL)                                                                  \
+  X (madvise     , EINVAL, ENOMEM)                                                          \
+  X (close       , EINTR)                                                                   \
   X (uname       , EFAULT)
 
 enum seam_call
@@ -62,6 +62,22 @@ unsigned long seam_failures (void);            /* arranged ones that have happen
 /* arranges one failure as a random program asks for it. returns a description, 0: cannot */
 const char *seam_fail (unsigned char what, unsigned char how, int nth);
 int seam_used (void);                          /* was anything arranged since seam_reset */
+
+/* what is wrong with the rings that io_setup makes */
+enum seam_ring
+{
+  SEAM_RING_GOOD,
+  SEAM_RING_MAGIC,     /* a header that is not as we know it */
+  SEAM_RING_FEATURES,
+  SEAM_RING_HEADER,
+  SEAM_RING_READ_ONLY, /* gVisor's: no magic, and it cannot be written */
+  SEAM_RINGS
+};
+
+extern int seam_ring;
+
+/* if set, is given the contexts that are to be destroyed, which takes long */
+extern int (*seam_destroyer) (unsigned long context);
 
 /* for evsys.h: counts a call, returns the error it shall have, 0: none */
 int seam_hit (int call);

@@ -1,11 +1,12 @@
 /*
  * random - runs random programs of loop operations and judges them by poll(2)
  *
- *   random [-s seed] [-n operations] [-j jobs] [-b backend] [-o file]
+ *   random [-s seed] [-n operations] [-j jobs] [-b backend] [-p patience] [-l] [-o file]
  *   random -r file... runs programs from files, printing what they do with -t
  *
  * A program that breaks a rule is cut down to a short one that still does,
- * which is printed, and stored in the file given with -o.
+ * which is printed, and stored in the file given with -o. -p is the time in
+ * milliseconds after which an event counts as lost; -l does not look for leaks.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -564,7 +565,7 @@ main (int argc, char **argv)
   options.backend     = EVBACKEND_LINUXAIO;
   options.patience_ms = 10000;
 
-  while ((c = getopt (argc, argv, "s:n:j:b:o:p:rt")) != -1)
+  while ((c = getopt (argc, argv, "s:n:j:b:o:p:lrt")) != -1)
     switch (c)
       {
         case 's': seed    = strtoull (optarg, 0, 10); break;
@@ -572,6 +573,7 @@ main (int argc, char **argv)
         case 'j': jobs    = atoi (optarg); break;
         case 'b': options.backend = backend_of (optarg); break;
         case 'p': options.patience_ms = atoi (optarg); break;
+        case 'l': options.ignore_leaks = 1; break;
         case 'o': output  = optarg; break;
         case 't': trace   = 1; break;
         case 'r': replays = 1; break;

@@ -54,7 +54,7 @@ $(eval $(call random_flavour,fuzz,clang,$(BUILD)/libev,$(BUILD)/inst.done,-DMACH
 $(eval $(call random_flavour,pristine,$$(CC),$(BUILD)/pristine,$(BUILD)/pristine-inst.done,-DMACHINE_STATS=0 -DSEAM_CONNECTED=0))
 
 $(RANDOM_OUT)/fuzz/fuzzer: $(patsubst %,$(RANDOM_OUT)/fuzz/%.o,machine world seam loop fuzz)
-	@clang $(RANDOM_SANITIZE) -fsanitize=fuzzer $(CFLAGS) $^ -o $@ $(LDFLAGS) -lm
+	@clang -pthread $(RANDOM_SANITIZE) -fsanitize=fuzzer $(CFLAGS) $^ -o $@ $(LDFLAGS) -lm
 
 .PHONY: check-random check-random-pristine fuzz-random replay-random random-programs
 
@@ -74,7 +74,7 @@ check-random:
 check-random-pristine:
 	@$(MAKE) pristine
 	@$(MAKE) $(RANDOM_OUT)/pristine/random
-	@! $(RANDOM_OUT)/pristine/random $(RANDOM_ARGS) -p 2000
+	@! $(RANDOM_OUT)/pristine/random $(RANDOM_ARGS) -p 2000 -l
 
 fuzz-random:
 	@tests/setup/install-packages clang
