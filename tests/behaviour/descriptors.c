@@ -626,7 +626,14 @@ START_TEST (pidfd_reports_the_end_of_the_child)
   inner_end = fd [0];
   child = in_child (wait_for_eof);
   pidfd = syscall (SYS_pidfd_open, child, 0);
-  ck_assert_int_ge (pidfd, 0);
+
+  if (pidfd < 0)
+    {
+      fprintf (stderr, "pidfd_reports_the_end_of_the_child: skipped, this host has no pidfd (%s)\n", strerror (errno));
+      close_both (fd);
+      ck_assert (child_ok (child));
+      return;
+    }
 
   probe_start (EV_A_ &p, pidfd, EV_READ);
   settle (EV_A);
