@@ -422,6 +422,7 @@ main (int argc, char **argv)
                                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   mine = reports + jobs;
   machine_failed = failed;
+  seam_share_quota ();
   build_program ();
   plan_faults ();
 

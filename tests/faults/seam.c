@@ -1,12 +1,15 @@
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "seam.h"
 
-int seam_ring_fds, seam_ring_min, seam_ring_max, seam_changes, seam_events;
-double seam_steady_rate;
+/* as ev_linuxaio.c has them, until seam_limits () */
+int seam_ring_fds = 32, seam_ring_min = 62, seam_ring_max = 1022, seam_changes = 1000, seam_events = 4000;
+double seam_steady_rate = 150000.;
 int seam_ring;
 int (*seam_destroyer) (unsigned long context);
 
@@ -51,6 +54,15 @@ seam_limits (unsigned char ring, unsigned char steady)
 
   if (seam_ring_max < seam_ring_min)
     seam_ring_max = seam_ring_min;
+}
+
+void
+seam_share_quota (void)
+{
+  int fd = open ("/proc/sys/fs/aio-max-nr", O_RDONLY | O_CLOEXEC);
+
+  while (fd >= 0 && flock (fd, LOCK_SH) && errno == EINTR)
+    ;
 }
 
 const char *

@@ -50,6 +50,12 @@ extern double seam_steady_rate;
 /* picks limits that make a ring early and small, or leave it as it is; when to leave it again */
 void seam_limits (unsigned char ring, unsigned char steady);
 
+/*
+ * Waits until nobody uses up the AIO quota on purpose, and keeps it like that
+ * while this process lives: the tests that do hold the same lock alone.
+ */
+void seam_share_quota (void);
+
 const char *seam_name (int call);
 int seam_error (int call, int i);              /* the i-th error of a call, 0: there are no more */
 const char *seam_error_name (int error);
