@@ -471,6 +471,7 @@ linuxaio_request_new (EV_P_ int fd, int write)
   linuxaio.requests [i].fd       = fd;
   linuxaio.requests [i].write    = write;
   linuxaio.requests [i].leftover = 0;
+  linuxaio.requests [i].hasty    = write & linuxaio.fds [fd].pipe;
   linuxaio.requests [i].phase    = LINUXAIO_IDLE;
 
   linuxaio.iocbs [i].aio_fildes = fd;
@@ -677,6 +678,8 @@ linuxaio_admits (EV_P_ int fd)
   struct stat st;
   int res = evsys_getpeername (fd);
 
+  linuxaio.fds [fd].pipe = 0;
+
   if (ecb_expect_true (!res))
     return 1;
 
@@ -689,7 +692,9 @@ linuxaio_admits (EV_P_ int fd)
   if (evsys_fstat (fd, &st) < 0)
     return 0;
 
-  return S_ISFIFO (st.st_mode)
+  linuxaio.fds [fd].pipe = !!S_ISFIFO (st.st_mode);
+
+  return linuxaio.fds [fd].pipe
       || (!(st.st_mode & S_IFMT) && linuxaio_admits_anon (fd));
 }
 
@@ -738,8 +743,7 @@ linuxaio_to_epoll (EV_P_ int fd, int place)
   f->place = place;
   ++linuxaio.stats.moved_to_epoll;
 
-  if (anfds [fd].events)
-    linuxaio_epoll_modify (EV_A_ fd, 0, anfds [fd].events);
+  linuxaio_epoll_modify (EV_A_ fd, 0, anfds [fd].events);
 }
 
 /*
@@ -856,8 +860,9 @@ linuxaio_complete (EV_P_ const struct io_event *event)
   linuxaio_age_remove (EV_A_ i);
   linuxaio_rearm (EV_A_ fd);
 
-  /* it may tell what was true before the direction was wanted again: ask anew */
-  if (ecb_expect_false (r->leftover))
+  /* it may tell what was true before the direction was wanted again, or, of a pipe, what */
+  /* is not: before 6.14 pipe_read wakes writers though the pipe is full. so ask anew */
+  if (ecb_expect_false (r->leftover | r->hasty))
     {
       r->leftover = 0;
       res = evsys_poll (fd, linuxaio.iocbs [i].aio_buf);

@@ -197,6 +197,7 @@ typedef struct
   unsigned char phase;     /* enum linuxaio_phase */
   unsigned char write;     /* direction: 0 read, 1 write */
   unsigned char leftover;  /* in flight since before its direction was wanted again */
+  unsigned char hasty;     /* the kernel completes it on suspicion */
   int next, prev;          /* in flight: by age; free: next only */
 } LINUXAIO_REQUEST;
 
@@ -208,6 +209,7 @@ typedef struct
   unsigned char place;     /* enum linuxaio_place */
   unsigned char listed;    /* is on the re-arm list */
   unsigned char in_epoll;  /* may be registered there, for this or another file */
+  unsigned char pipe;      /* a pipe or FIFO */
   unsigned char resets;    /* how often it was re-set while armed since it was last stopped, saturating */
   unsigned char backoff;   /* how often it was cancelled while armed, saturating */
 } LINUXAIO_FD;
