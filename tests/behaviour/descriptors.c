@@ -215,6 +215,36 @@ START_TEST (pipe_is_served)
 }
 END_TEST
 
+/* kernels before 6.14 or so wake up writers of a full pipe although there is no room yet */
+START_TEST (pipe_that_is_still_full_is_not_writable)
+{
+  char buf [10];
+  int fd [2], i;
+  probe p;
+
+  pipes (fd);
+  ck_assert_int_gt (fcntl (fd [1], F_SETPIPE_SZ, 4096), 0);
+  fill (fd [1]);
+  probe_start (EV_A_ &p, fd [1], EV_WRITE);
+  settle (EV_A);
+  ck_assert_int_eq (p.count, 0);
+
+  for (i = 0; i < 10; ++i)
+    {
+      ck_assert_int_eq (read (fd [0], buf, sizeof (buf)), sizeof (buf));
+      settle (EV_A);
+      ck_assert_int_eq (p.count, 0);
+    }
+
+  get (fd [0]);
+  run_until (p.count);
+  ck_assert_int_eq (p.seen, EV_WRITE);
+
+  probe_stop (EV_A_ &p);
+  close_both (fd);
+}
+END_TEST
+
 /* opened by name; nothing of it is left when it is open */
 static int
 fifo (int flags, int *other)
@@ -750,6 +780,7 @@ add (TCase *tc, unsigned on)
   tcase_add_test (tc, several_always_ready_files_do_not_hide_each_other);
 
   tcase_add_test (tc, pipe_is_served);
+  tcase_add_test (tc, pipe_that_is_still_full_is_not_writable);
   tcase_add_test (tc, fifo_is_served);
   tcase_add_test (tc, fifo_opened_for_both_is_served);
   tcase_add_test (tc, fifo_opened_for_both_is_written_to);

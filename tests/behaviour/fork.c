@@ -320,6 +320,38 @@ START_TEST (child_that_forgets_ev_loop_fork_may_run_the_loop)
 }
 END_TEST
 
+static int forget_how; /* EVRUN_xxx */
+
+/* what is ready is reported by the first run already, which must not take the fork for an event */
+static void
+run_once (void)
+{
+  put (theirs [1]);
+  probe_stop (EV_A_ &my_probe);
+  ev_run (EV_A_ forget_how);
+  must (their_probe.count == 1);
+  must (places == 1);
+}
+
+START_TEST (child_that_forgets_ev_loop_fork_is_served_by_its_first_run)
+{
+  start_all ();
+
+  for (forget_how = EVRUN_NOWAIT; forget_how <= EVRUN_ONCE; forget_how += EVRUN_ONCE - EVRUN_NOWAIT)
+    {
+      pid_t pid = in_child (run_once);
+
+      probe_stop (EV_A_ &their_probe);
+      ck_assert (child_ok (pid));
+      ev_io_start (EV_A_ &their_probe.io);
+      settle (EV_A);
+    }
+
+  talk (&my_probe, mine [1], 10);
+  stop_all ();
+}
+END_TEST
+
 /*****************************************************************************/
 /* what both see */
 
@@ -532,6 +564,7 @@ add (TCase *tc, unsigned on)
     {
       tcase_add_test (tc, child_that_forgets_ev_loop_fork_serves_its_own);
       tcase_add_test (tc, child_that_forgets_ev_loop_fork_may_run_the_loop);
+      tcase_add_test (tc, child_that_forgets_ev_loop_fork_is_served_by_its_first_run);
       tcase_add_test (tc, ring_of_the_parent_is_not_mapped_in_the_child);
     }
 

@@ -856,12 +856,12 @@ START_TEST (half_close_reaches_the_reader_only)
   int fd [2];
   probe r, w;
 
-  tcp_sockets (fd);
+  sockets (fd);
   fill (fd [0]);
   probe_start (EV_A_ &r, fd [0], EV_READ);
   probe_start (EV_A_ &w, fd [0], EV_WRITE);
   settle (EV_A);
-  w.count = 0;
+  ck_assert_int_eq (w.count, 0);
   shutdown (fd [1], SHUT_WR);
   run_until (r.count);
   ck_assert_int_eq (get (fd [0]), -1);

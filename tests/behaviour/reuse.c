@@ -102,6 +102,45 @@ START_TEST (watcher_of_a_closed_file_can_be_stopped)
 }
 END_TEST
 
+/*
+ * The two are set anew one after the other, so the fd is watched all the
+ * time, and for the same events: nothing but ev_io_set tells of the new file.
+ */
+START_TEST (two_watchers_follow_their_number_to_the_new_file)
+{
+  int fd [2], i, round;
+  probe p [2];
+
+  sockets (fd);
+
+  for (i = 0; i < 2; ++i)
+    probe_start (EV_A_ p + i, fd [0], EV_READ);
+
+  for (round = 0; round < 10; ++round)
+    {
+      settle (EV_A);
+      ck_assert_int_eq (p [0].count + p [1].count, 0);
+      replace (fd);
+
+      for (i = 0; i < 2; ++i)
+        probe_restart (EV_A_ p + i, fd [0], EV_READ);
+
+      if (round & 1)
+        settle (EV_A);
+
+      put (fd [1]);
+      run_until (p [0].count && p [1].count);
+      get (fd [0]);
+      p [0].count = p [1].count = 0;
+    }
+
+  for (i = 0; i < 2; ++i)
+    probe_stop (EV_A_ p + i);
+
+  close_both (fd);
+}
+END_TEST
+
 /* a program that forgets a watcher with its file, and makes a new one for the number's next file */
 START_TEST (new_watcher_is_served_beside_a_forgotten_one)
 {
@@ -383,6 +422,7 @@ add (TCase *tc, unsigned on)
   tcase_add_test (tc, watcher_set_to_a_new_file_of_the_same_number_is_served);
   tcase_add_test (tc, watcher_stopped_after_its_file_was_replaced_is_served);
   tcase_add_test (tc, watcher_of_a_closed_file_can_be_stopped);
+  tcase_add_test (tc, two_watchers_follow_their_number_to_the_new_file);
   tcase_add_test (tc, new_watcher_is_served_beside_a_forgotten_one);
   tcase_add_test (tc, old_file_that_becomes_ready_does_not_reach_the_new_watcher);
   tcase_add_test (tc, old_file_that_was_ready_does_not_reach_the_new_watcher);
