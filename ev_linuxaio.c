@@ -900,11 +900,12 @@ static int
 linuxaio_reap_by_call (EV_P)
 {
   struct io_event events [LINUXAIO_EVENTS];
+  int count = evsys_io_getevents (linuxaio.ctx, 0, LINUXAIO_EVENTS, events, LINUXAIO_TS (0.));
 
   ++linuxaio.stats.wait_calls;
+  linuxaio.broken = count < 0 && count != -EINTR;
 
-  return linuxaio_complete_all (EV_A_ events,
-    evsys_io_getevents (linuxaio.ctx, 0, LINUXAIO_EVENTS, events, LINUXAIO_TS (0.)));
+  return linuxaio_complete_all (EV_A_ events, count);
 }
 
 /* takes the events that are in the ring, returns how many said anything */
@@ -1066,6 +1067,7 @@ linuxaio_ring_forget (EV_P)
   linuxaio.cancelledcnt = 0;
   linuxaio.queuecnt     = 0;
   linuxaio.draining     = 0;
+  linuxaio.broken       = 0;
 }
 
 /*
@@ -1273,6 +1275,9 @@ void
 linuxaio_make_room (EV_P)
 {
   int wanted;
+
+  if (ecb_expect_false (linuxaio.broken))
+    linuxaio_ring_abandon (EV_A);
 
   if (ecb_expect_false (!linuxaio.ctx))
     {
@@ -1573,8 +1578,9 @@ linuxaio_poll (EV_P_ ev_tstamp timeout)
   if (ecb_expect_false (linuxaio.changecnt >= EV_LINUXAIO_CHANGES || linuxaio.eventcnt >= EV_LINUXAIO_EVENTS))
     linuxaio_weigh (EV_A);
 
-  /* the short way of a steady loop */
-  if (linuxaio.steady && !(linuxaio.inflightcnt | linuxaio.cancelledcnt | linuxaio.rearmcnt | fdchangecnt))
+  /* the short way of a loop that is on epoll altogether */
+  if ((linuxaio.steady || linuxaio.watchcnt > EV_LINUXAIO_RING_MAX)
+      && !(linuxaio.inflightcnt | linuxaio.cancelledcnt | linuxaio.rearmcnt | fdchangecnt))
     {
       epoll_poll (EV_A_ timeout);
       return;

@@ -252,6 +252,7 @@ struct linuxaio_state
   ev_tstamp busy_poll;       /* seconds to watch the ring before sleeping */
   unsigned char unusable;    /* the ring turned out not to work on this host */
   unsigned char no_pwait2;   /* epoll_pwait2 is missing or forbidden */
+  unsigned char broken;      /* events could not be had by system call: to be abandoned */
   unsigned char crowded;     /* the kernel had no room where there should have been some */
   unsigned char lively;      /* was seen to change much: worth a ring even for few fds */
   unsigned char steady;      /* was seen to gain nothing from the ring */
