@@ -867,8 +867,11 @@ linuxaio_complete (EV_P_ const struct io_event *event)
       r->leftover = 0;
       res = evsys_poll (fd, linuxaio.iocbs [i].aio_buf);
 
-      if (res < 0)
-        res = 0;
+      if (ecb_expect_false (res < 0))
+        {
+          linuxaio_to_epoll (EV_A_ fd, LINUXAIO_EPOLL_REFUSED); /* which asks by itself */
+          return 0;
+        }
     }
 
   if (res & (POLLERR | POLLHUP))
@@ -1546,7 +1549,14 @@ linuxaio_poll_ring (EV_P_ ev_tstamp timeout)
           timeout = LINUXAIO_TS (0.);
         }
 
-      if (linuxaio_reap (EV_A) || timeout <= LINUXAIO_TS (0.) || linuxaio_sleep (EV_A_ timeout))
+      if (linuxaio_reap (EV_A) || timeout <= LINUXAIO_TS (0.))
+        break;
+
+      /* no sleep before what has completed without saying anything is armed again */
+      if (ecb_expect_false (linuxaio.rearmcnt))
+        continue;
+
+      if (linuxaio_sleep (EV_A_ timeout))
         break;
 
       /* what came was about cancelled requests, or directions no longer wanted */
