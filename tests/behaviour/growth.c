@@ -162,25 +162,28 @@ END_TEST
 /* by steps, with something to do at each, so that the ring is replaced while it is in use */
 START_TEST (events_survive_the_growth_of_the_ring)
 {
-  static const int steps [] = { 0, 20, 40, 70, 130, 260, 500, 700, 1000, 2000, 0 };
-  int i, step;
+  static const int steps [] = { 20, 40, 70, 130, 260, 500, 700, 1000, 2000 };
+  int i, step, before, after;
 
   open_many (2000);
 
-  for (step = 0; step < 9; ++step)
+  for (step = after = 0; step < 9; ++step)
     {
-      for (i = steps [step]; i < steps [step + 1]; ++i)
+      before = after;
+      after  = steps [step] < many ? steps [step] : many;
+
+      for (i = before; i < after; ++i)
         start (i);
 
       /* some are ready just when the others are added */
-      for (i = 0; i < steps [step]; i += 7)
+      for (i = 0; i < before; i += 7)
         put (peer_of (i));
 
       settle (EV_A);
 
-      for (i = 0; i < steps [step + 1]; ++i)
+      for (i = 0; i < after; ++i)
         {
-          ck_assert_int_eq (probes [i].count, i < steps [step] && i % 7 == 0);
+          ck_assert_int_eq (probes [i].count, i < before && i % 7 == 0);
           probes [i].count = 0;
         }
     }
@@ -243,7 +246,9 @@ START_TEST (fds_beyond_the_ring_are_served_by_epoll_and_come_back)
 
   settle (EV_A);
   expect_all_served (0, many);
-  claim (stats.epoll_overflow + stats.epoll_no_ring > 0);
+
+  if (many == MANY)
+    claim (stats.epoll_overflow + stats.epoll_no_ring > 0);
 
   for (i = 200; i < many; ++i)
     probe_stop (EV_A_ probes + i);
