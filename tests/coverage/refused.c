@@ -1,0 +1,866 @@
+/*
+ * Calls that the kernel refuses, and rings that look different: what the
+ * backend makes of each, one at a time. Every event is delivered all the same.
+ *
+ * Copyright (c) 2026 the ev_linuxaio authors
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
+ */
+#include <sys/mman.h>
+
+#include "fixture.h"
+#include "seam.h"
+
+#define PAIRS 150
+
+static int fd [PAIRS][2];
+static probe p [PAIRS];
+
+static void
+watch (int from, int to)
+{
+  int i;
+
+  for (i = from; i < to; ++i)
+    {
+      sockets (fd [i]);
+      probe_start (EV_A_ p + i, fd [i][0], EV_READ);
+      p [i].eat = 1;
+    }
+}
+
+static void
+unwatch (int from, int to)
+{
+  int i;
+
+  for (i = from; i < to; ++i)
+    {
+      probe_stop (EV_A_ p + i);
+      close_both (fd [i]);
+    }
+}
+
+/* each is told once of the one byte that it is sent */
+static void
+expect_served (int from, int to)
+{
+  int i, before = places;
+
+  for (i = from; i < to; ++i)
+    {
+      p [i].count = 0;
+      put (fd [i][1]);
+    }
+
+  run_until (places - before >= to - from);
+  settle (EV_A);
+
+  for (i = from; i < to; ++i)
+    ck_assert_int_eq (p [i].count, 1);
+
+  ck_assert_int_eq (places, before + to - from);
+}
+
+static void
+expect_none (int from, int to)
+{
+  int i;
+
+  settle (EV_A);
+
+  for (i = from; i < to; ++i)
+    ck_assert_int_eq (p [i].count, 0);
+}
+
+/* lets the second pass after which a refused context is asked for again */
+static void
+let_a_second_pass (void)
+{
+  int ticks = 0;
+  ev_timer timer;
+
+  ev_now_update (EV_A);
+  ev_timer_init (&timer, (void (*) (EV_P_ ev_timer *, int))count_cb, 1.1, 0.);
+  timer.data = &ticks;
+  ev_timer_start (EV_A_ &timer);
+  run_until (ticks);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+}
+
+/*****************************************************************************/
+/* a loop that cannot have a ring at all */
+
+static void
+expect_epoll (int call, int error)
+{
+  struct ev_loop *ring = loop;
+  struct ev_linuxaio_stats none;
+  int i;
+
+  seam_arrange (call, error, 1, 0);
+  loop = ev_loop_new (EVFLAG_NOENV | EVBACKEND_LINUXAIO);
+  ck_assert_uint_eq (seam_failures (), 1);
+  ck_assert_uint_eq (ev_backend (EV_A), EVBACKEND_EPOLL);
+  ck_assert_int_eq (ev_linuxaio_stats (EV_A_ &none), 0);
+  ev_linuxaio_busy_poll (EV_A_ 0.001);
+
+  watch (0, 50);
+  settle (EV_A);
+  expect_served (0, 50);
+
+  for (i = 0; i < 50; i += 2)
+    probe_stop (EV_A_ p + i);
+
+  ev_loop_fork (EV_A);
+  settle (EV_A);
+  expect_served (1, 2);
+  unwatch (0, 50);
+  ev_loop_destroy (EV_A);
+  loop = ring;
+}
+
+START_TEST (loop_on_an_unknown_kernel_runs_on_epoll)
+{
+  expect_epoll (SEAM_uname, EFAULT);
+}
+END_TEST
+
+START_TEST (loop_on_a_host_without_aio_runs_on_epoll)
+{
+  static const int errors [] = { ENOSYS, EPERM, EAGAIN, EACCES };
+
+  expect_epoll (SEAM_io_setup, errors [_i]);
+}
+END_TEST
+
+START_TEST (loop_without_epoll_is_none)
+{
+  struct rlimit limit, none;
+
+  getrlimit (RLIMIT_NOFILE, &limit);
+  none = limit;
+  none.rlim_cur = 0;
+  setrlimit (RLIMIT_NOFILE, &none);
+  ck_assert_ptr_eq (ev_loop_new (EVFLAG_NOENV | EVBACKEND_LINUXAIO), 0);
+  setrlimit (RLIMIT_NOFILE, &limit);
+}
+END_TEST
+
+/*****************************************************************************/
+/* a loop that gets no ring when it wants one */
+
+static void
+forked_cb (EV_P_ ev_fork *w, int revents)
+{
+  (void)loop, (void)w, (void)revents;
+  ck_abort_msg ("nobody has forked");
+}
+
+/* without the page that tells a fork, there must be no ring, but that is all */
+static void
+expect_no_ring_for_good (int call, int error)
+{
+  unsigned long setups;
+  ev_fork forked;
+
+  ev_fork_init (&forked, forked_cb);
+  ev_fork_start (EV_A_ &forked);
+  ev_unref (EV_A);
+
+  seam_arrange (call, error, 1, 0);
+  watch (0, 100);
+  settle (EV_A);
+  ck_assert_uint_eq (seam_failures (), 1);
+  setups = seam_calls (SEAM_io_setup);
+  expect_served (0, 100);
+  let_a_second_pass ();
+  expect_served (0, 100);
+
+  claim (stats.ring_entries == 0);
+  claim (stats.epoll_no_ring == 100);
+  claim (stats.epoll_calls > 0);
+  ck_assert_uint_eq (seam_calls (SEAM_io_setup), setups);
+
+  unwatch (0, 100);
+  ev_ref (EV_A);
+  ev_fork_stop (EV_A_ &forked);
+}
+
+START_TEST (loop_that_could_not_tell_a_fork_makes_no_ring)
+{
+  expect_no_ring_for_good (SEAM_map, ENOMEM);
+}
+END_TEST
+
+START_TEST (loop_on_a_kernel_that_does_not_wipe_on_fork_makes_no_ring)
+{
+  expect_no_ring_for_good (SEAM_madvise, EINVAL);
+}
+END_TEST
+
+START_TEST (loop_that_is_forbidden_a_ring_does_not_ask_again)
+{
+  static const int errors [] = { ENOSYS, EPERM, EINVAL, EACCES };
+
+  expect_no_ring_for_good (SEAM_io_setup, errors [_i]);
+  claim (stats.setups_refused == 1);
+}
+END_TEST
+
+START_TEST (loop_that_got_no_ring_asks_again_later)
+{
+  static const int errors [] = { EAGAIN, ENOMEM, EINTR };
+  int i;
+
+  seam_arrange (SEAM_io_setup, errors [_i], 1, 1);
+  watch (0, 50);
+  settle (EV_A);
+  expect_served (0, 50);
+  claim (stats.ring_entries == 0);
+  claim (stats.setups_refused > 0);
+
+  /* not in every iteration */
+  for (i = 0; i < 1000; ++i)
+    ev_run (EV_A_ EVRUN_NOWAIT);
+
+  claim (stats.setups_refused < 100);
+  claim (stats.setups_refused == seam_failures ());
+
+  seam_reset ();
+  let_a_second_pass ();
+  settle (EV_A);
+  claim (stats.ring_entries > 0);
+  claim (stats.ring_fds == 50);
+  expect_served (0, 50);
+  unwatch (0, 50);
+}
+END_TEST
+
+START_TEST (loop_that_gets_a_smaller_ring_than_it_wants_uses_it)
+{
+  int refusals;
+
+  for (refusals = 0; refusals < _i; ++refusals)
+    seam_arrange (SEAM_io_setup, EAGAIN, 1, 0);
+
+  watch (0, 70);
+  settle (EV_A);
+  claim (stats.ring_requests == (_i ? 511 : 1022));
+  claim (stats.setups_refused == (unsigned)_i);
+  claim (stats.ring_fds >= 70);
+  expect_served (0, 70);
+  unwatch (0, 70);
+}
+END_TEST
+
+START_TEST (ring_that_may_not_grow_serves_what_it_can)
+{
+  watch (0, 40);
+  settle (EV_A);
+  claim (stats.ring_fds >= 40);
+  claim (stats.ring_requests == 62);
+
+  seam_arrange (SEAM_io_setup, EAGAIN, 1, 1);
+  watch (40, PAIRS);
+  settle (EV_A);
+  expect_served (0, PAIRS);
+  claim (stats.ring_requests == 62);
+  claim (stats.setups_refused > 0);
+  claim (stats.regrowths == 0);
+
+  seam_reset ();
+  let_a_second_pass ();
+
+  while (places < 10 * PAIRS)
+    expect_served (0, PAIRS);
+
+  claim (stats.regrowths == 1);
+  claim (stats.ring_requests == 62 + 1022);
+  claim (stats.ring_fds >= PAIRS);
+  unwatch (0, PAIRS);
+}
+END_TEST
+
+/* more than was asked for, but not more than fits: it is only served as long as the kernel has room */
+START_TEST (ring_that_may_not_grow_is_filled_beyond_what_is_certain)
+{
+  watch (0, 40);
+  settle (EV_A);
+  seam_arrange (SEAM_io_setup, EAGAIN, 1, 1);
+  watch (40, 90);
+  settle (EV_A);
+  expect_served (0, 90);
+  claim (stats.ring_requests == 62);
+  claim (stats.ring_fds == 90);
+
+  /* those that are to be armed now find no room, and will not before there are fewer */
+  seam_arrange (SEAM_io_submit, EAGAIN, 1, 0);
+  expect_served (0, 10);
+  claim (stats.refused == 1);
+  claim (stats.epoll_overflow > 0);
+  claim (stats.ring_fds + stats.epoll_overflow == 90);
+  expect_served (0, 90);
+  claim (stats.epoll_overflow > 0);
+
+  unwatch (50, 90);
+  settle (EV_A);
+  settle (EV_A);
+  expect_served (0, 50);
+  claim (stats.ring_fds == 50);
+  unwatch (0, 50);
+}
+END_TEST
+
+/*****************************************************************************/
+/* a ring that looks different */
+
+static enum
+{
+  AS_IT_IS, OTHER_MAGIC, OTHER_FEATURES, OTHER_HEADER, ONE_ENTRY, FEWER_ENTRIES, READ_ONLY_ZEROES, LOOKS
+} look;
+
+void
+ring_made (void *ring)
+{
+  uint32_t *field = (uint32_t *)ring;
+
+  switch (look)
+    {
+      case OTHER_MAGIC:    field [4] ^= 1; break;
+      case OTHER_FEATURES: field [6] |= 1; break;
+      case OTHER_HEADER:   field [7] += 32; break;
+      case ONE_ENTRY:      field [1] = 1; break;
+      case FEWER_ENTRIES:  field [1] = 100; break;
+      case READ_ONLY_ZEROES: /* as gVisor's, but this kernel reads the id */
+        memset (field + 1, 0, 28);
+        must (!mprotect (ring, 32, PROT_READ));
+      default:
+        break;
+    }
+}
+
+/* it is neither read nor written */
+START_TEST (ring_that_is_not_understood_is_served_by_calls)
+{
+  int round;
+
+  look = _i;
+  watch (0, 50);
+  settle (EV_A);
+  claim (stats.ring_entries == 62);
+  claim (stats.ring_fds == 50);
+
+  for (round = 0; round < 20; ++round)
+    {
+      expect_served (0, 50);
+      expect_served (round, round + 1);
+    }
+
+  claim (stats.ring_fds == 50);
+  claim (stats.wait_calls > 20);
+
+  /* what is stopped while armed is cancelled, and what is cancelled comes back */
+  for (round = 0; round < 40; ++round)
+    {
+      ev_io_stop (EV_A_ &p [round].io);
+      ev_io_start (EV_A_ &p [round].io);
+      ev_run (EV_A_ EVRUN_NOWAIT);
+    }
+
+  ev_linuxaio_busy_poll (EV_A_ 0.001);
+  expect_served (0, 50);
+  claim (stats.cancelled >= 40);
+  watch (50, PAIRS);
+  settle (EV_A);
+  expect_served (0, PAIRS);
+  unwatch (0, PAIRS);
+  expect_none (0, 0);
+}
+END_TEST
+
+START_TEST (ring_that_holds_less_than_twice_what_was_asked_is_not_overfilled)
+{
+  look = FEWER_ENTRIES;
+  watch (0, 50);
+  settle (EV_A);
+  claim (stats.ring_entries == 100);
+  claim (stats.ring_fds == 50);
+  unwatch (0, 50);
+}
+END_TEST
+
+START_TEST (child_does_not_inherit_the_ring)
+{
+  seam_arrange (SEAM_madvise, EINVAL, 2, 0);
+  watch (0, 50);
+  settle (EV_A);
+  claim (stats.ring_entries > 62);
+  expect_served (0, 50);
+  unwatch (0, 50);
+}
+END_TEST
+
+/*****************************************************************************/
+/* requests that are refused */
+
+START_TEST (interrupted_submission_is_repeated)
+{
+  unsigned long refused;
+
+  settle (EV_A);
+  ev_linuxaio_stats (EV_A_ &stats);
+  refused = stats.refused;
+  seam_arrange (SEAM_io_submit, EINTR, 1, 0);
+  watch (0, 20);
+  expect_served (0, 20);
+  ck_assert_uint_eq (seam_failures (), 1);
+  claim (stats.refused == refused);
+  claim (stats.ring_fds == 20u + idle_fds);
+  unwatch (0, 20);
+}
+END_TEST
+
+START_TEST (part_of_a_submission_is_followed_by_the_rest)
+{
+  settle (EV_A);
+  seam_arrange (SEAM_io_submit, SEAM_SHORT, 1, 1);
+  watch (0, 60);
+  expect_served (0, 60);
+  ck_assert_uint_gt (seam_failures (), 1);
+  claim (stats.refused == 0);
+  claim (stats.ring_fds == 60u + idle_fds);
+  unwatch (0, 60);
+}
+END_TEST
+
+/* and they come back when the kernel has room again */
+START_TEST (requests_without_room_are_served_by_epoll)
+{
+  static const int errors [] = { EAGAIN, ENOMEM, SEAM_ZERO };
+  int i;
+
+  settle (EV_A);
+  seam_arrange (SEAM_io_submit, errors [_i], 1, 0);
+  watch (0, 60);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  claim (stats.refused == 1);
+  claim (stats.epoll_overflow > 0);
+  expect_served (0, 60);
+
+  for (i = 0; i < 50; ++i)
+    settle (EV_A);
+
+  expect_served (0, 60);
+  claim (stats.epoll_overflow == 0);
+  claim (stats.ring_fds == 60u + idle_fds);
+  unwatch (0, 60);
+}
+END_TEST
+
+START_TEST (request_that_is_refused_alone_is_served_by_epoll)
+{
+  settle (EV_A);
+  watch (0, 60);
+
+  /* epoll's own request is in flight, so the first is that of a socket */
+  seam_arrange (SEAM_io_submit, EINVAL, 1, 0);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  claim (stats.refused == 1);
+  claim (stats.epoll_refused == 1);
+  claim (stats.ring_fds == 59u + idle_fds);
+  expect_served (0, 60);
+  unwatch (0, 60);
+}
+END_TEST
+
+/* everything is on epoll from now on, also what was stopped before and is started again */
+static void
+expect_abandoned (void)
+{
+  int i;
+
+  settle (EV_A);
+  claim (stats.ring_entries == 0);
+  claim (stats.ring_fds == 0);
+  claim (stats.epoll_fds >= (unsigned)idle_fds);
+  expect_served (10, 50);
+
+  for (i = 0; i < 10; ++i)
+    ev_io_start (EV_A_ &p [i].io);
+
+  settle (EV_A);
+  expect_served (0, 50);
+  claim (stats.submit_calls <= 40);
+  let_a_second_pass ();
+  expect_served (0, 50);
+  claim (stats.ring_entries == 0);
+  claim (stats.epoll_no_ring == 50u + idle_fds);
+
+  unwatch (0, 50);
+  expect_none (0, 0);
+}
+
+/* ten are stopped while they are armed */
+static void
+watch_and_stop_some (void)
+{
+  int i;
+
+  watch (0, 50);
+  settle (EV_A);
+
+  for (i = 0; i < 10; ++i)
+    probe_stop (EV_A_ p + i);
+
+  settle (EV_A);
+}
+
+static void
+sleep_once (void)
+{
+  int ticks = 0;
+  ev_timer timer;
+
+  ev_now_update (EV_A);
+  ev_timer_init (&timer, (void (*) (EV_P_ ev_timer *, int))count_cb, 0.001, 0.);
+  timer.data = &ticks;
+  ev_timer_start (EV_A_ &timer);
+  run_until (ticks);
+}
+
+START_TEST (ring_that_takes_no_requests_any_more_is_left)
+{
+  static const int errors [] = { ENOSYS, EPERM, EFAULT };
+
+  watch_and_stop_some ();
+  seam_arrange (SEAM_io_submit, errors [_i], 1, 1);
+  put (fd [20][1]);
+  run_until (p [20].count);
+  expect_abandoned ();
+}
+END_TEST
+
+START_TEST (ring_that_is_gone_is_left)
+{
+  watch_and_stop_some ();
+  seam_arrange (SEAM_io_submit, EINVAL, 1, 1);
+  seam_arrange (SEAM_io_getevents, EINVAL, 1, 1);
+  put (fd [20][1]);
+  run_until (p [20].count);
+  expect_abandoned ();
+}
+END_TEST
+
+START_TEST (ring_that_gives_no_events_any_more_is_left)
+{
+  static const int errors [] = { EINVAL, ENOSYS, EPERM };
+
+  watch_and_stop_some ();
+  seam_arrange (SEAM_io_getevents, errors [_i], 1, 1);
+  sleep_once ();
+  expect_abandoned ();
+}
+END_TEST
+
+/* likewise when io_getevents is all there is to get them with */
+START_TEST (ring_that_is_not_understood_and_gives_no_events_is_left)
+{
+  look = OTHER_MAGIC;
+  watch_and_stop_some ();
+  claim (stats.ring_entries == 62);
+  seam_arrange (SEAM_io_getevents, EPERM, 1, 1);
+  sleep_once ();
+  expect_abandoned ();
+}
+END_TEST
+
+/* what epoll is polled with is the only request that it is about */
+START_TEST (ring_that_does_not_take_epoll_is_left)
+{
+  int slave, master = pty (&slave), i;
+  probe terminal;
+
+  watch_and_stop_some ();
+  probe_start (EV_A_ &terminal, slave, EV_READ);
+  terminal.eat = 1;
+  settle (EV_A);
+
+  seam_arrange (SEAM_io_submit, EINVAL, 1, 0);
+
+  for (i = 1; i <= 3; ++i)
+    {
+      put (master);
+      run_until (terminal.count == i);
+    }
+
+  probe_stop (EV_A_ &terminal);
+  expect_abandoned ();
+  close (slave);
+  close (master);
+}
+END_TEST
+
+/* the request for epoll finds no room: what is on epoll is served meanwhile */
+START_TEST (epoll_is_served_although_its_request_finds_no_room)
+{
+  int slave, master = pty (&slave), i;
+  probe terminal;
+
+  watch (0, 60);
+  probe_start (EV_A_ &terminal, slave, EV_READ);
+  terminal.eat = 1;
+  settle (EV_A);
+
+  for (i = 1; i <= 20; ++i)
+    {
+      put (master);
+      seam_arrange (SEAM_io_submit, EAGAIN, 1, 1);
+      run_until (terminal.count == i);
+
+      if (i % 4 == 0)
+        {
+          seam_reset ();
+          expect_served (0, 60);
+        }
+    }
+
+  seam_reset ();
+  claim (stats.ring_entries > 0);
+  probe_stop (EV_A_ &terminal);
+  unwatch (0, 60);
+  close (slave);
+  close (master);
+}
+END_TEST
+
+/*****************************************************************************/
+/* cancelling, sleeping, asking */
+
+/* gVisor: the request stays in flight, and with it the file, until that has something to say */
+START_TEST (requests_that_cannot_be_cancelled_mean_nothing)
+{
+  static const int errors [] = { ENOSYS, EPERM, EAGAIN };
+  int i;
+
+  watch (0, 60);
+  settle (EV_A);
+  seam_arrange (SEAM_io_cancel, errors [_i], 1, 1);
+
+  for (i = 0; i < 30; ++i)
+    {
+      p [i].count = 0;
+      probe_stop (EV_A_ p + i);
+      put (fd [i][1]);
+    }
+
+  expect_none (0, 30);
+  claim (stats.cancelled >= 30);
+  expect_served (30, 60);
+
+  for (i = 0; i < 30; ++i)
+    ev_io_start (EV_A_ &p [i].io);
+
+  settle (EV_A);
+
+  for (i = 0; i < 30; ++i)
+    ck_assert_int_eq (p [i].count, 1);
+
+  unwatch (0, 60);
+}
+END_TEST
+
+START_TEST (cancel_that_says_nothing_special_is_one)
+{
+  watch (0, 60);
+  settle (EV_A);
+  seam_arrange (SEAM_io_cancel, SEAM_ZERO, 1, 1);
+  unwatch (0, 60);
+  expect_none (0, 0);
+  claim (stats.cancelled == 60);
+  claim (stats.in_flight == idle_fds + 1u);
+}
+END_TEST
+
+/* it is found out once, and for all */
+START_TEST (missing_epoll_pwait2_is_replaced)
+{
+  static const int errors [] = { ENOSYS, EPERM };
+  int i, ticks = 0;
+  ev_timer timer;
+
+  seam_arrange (SEAM_epoll_pwait2, errors [_i], 1, 1);
+  ev_timer_init (&timer, (void (*) (EV_P_ ev_timer *, int))count_cb, 0.0001, 0.0001);
+  timer.data = &ticks;
+  ev_timer_start (EV_A_ &timer);
+  run_until (ticks >= 10);
+  ev_timer_stop (EV_A_ &timer);
+  ck_assert_uint_eq (seam_failures (), 1);
+  ck_assert_uint_ge (seam_calls (SEAM_epoll_wait), 9);
+
+  watch (0, 10);
+
+  for (i = 0; i < 10; ++i)
+    expect_served (0, 10);
+
+  ck_assert_uint_eq (seam_failures (), 1);
+  unwatch (0, 10);
+}
+END_TEST
+
+START_TEST (interrupted_epoll_wait_ends_the_sleep_only)
+{
+  watch (0, 10);
+  settle (EV_A);
+  seam_arrange (SEAM_epoll_pwait2, EINTR, 1, 0);
+  seam_arrange (SEAM_epoll_wait, EINTR, 1, 0);
+  expect_served (0, 10);
+  expect_served (0, 10);
+  ck_assert_uint_ge (seam_failures (), 1);
+  unwatch (0, 10);
+}
+END_TEST
+
+START_TEST (interrupted_io_getevents_ends_the_sleep_only)
+{
+  watch (0, 10);
+  settle (EV_A);
+  seam_arrange (SEAM_io_getevents, EINTR, 1, 0);
+  ev_run (EV_A_ EVRUN_ONCE);
+  ck_assert_uint_eq (seam_failures (), 1);
+  expect_served (0, 10);
+  claim (stats.ring_fds == idle_fds + 10u);
+  unwatch (0, 10);
+}
+END_TEST
+
+/* nothing is known of the file: epoll takes all kinds */
+static void
+expect_kind (int file, int other, int call, int error)
+{
+  probe q;
+
+  settle (EV_A);
+  seam_reset ();
+  seam_arrange (call, error, 1, 0);
+  probe_start (EV_A_ &q, file, EV_READ);
+  settle (EV_A);
+  ck_assert_uint_eq (seam_failures (), 1);
+  claim (stats.epoll_kind == 1);
+  ck_assert_int_eq (q.count, 0);
+  probe_stop (EV_A_ &q);
+  close (file);
+  close (other);
+}
+
+START_TEST (file_that_nothing_is_known_of_is_served_by_epoll)
+{
+  int ends [2];
+
+  pipes (ends);
+  expect_kind (ends [0], ends [1], SEAM_fstat, ENOMEM);
+  expect_kind (eventfd (0, EFD_CLOEXEC), -1, SEAM_readlink, ENOENT);
+  sockets (ends);
+  expect_kind (ends [0], ends [1], SEAM_getpeername, EBADF);
+  expect_kind (socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), -1, SEAM_getsockopt, ENOBUFS);
+}
+END_TEST
+
+/* a direction that was wanted again meanwhile is asked anew; what cannot be answered is not true */
+START_TEST (direction_that_cannot_be_asked_anew_is_not_reported)
+{
+  probe w;
+
+  watch (0, 1);
+  probe_init (&w, fd [0][0], EV_WRITE);
+  fill (fd [0][0]);
+  ev_io_start (EV_A_ &w.io);
+  settle (EV_A);
+  ev_io_stop (EV_A_ &w.io);
+  settle (EV_A);
+  ev_io_start (EV_A_ &w.io);
+  settle (EV_A);
+  ck_assert_int_eq (w.count, 0);
+
+  seam_arrange (SEAM_poll, ENOMEM, 1, 0);
+  get (fd [0][1]);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  ck_assert_uint_eq (seam_failures (), 1);
+  ck_assert_int_eq (w.count, 0);
+  ck_assert_int_eq (p [0].count, 0);
+
+  run_until (w.count);
+  ck_assert_int_eq (p [0].count, 0);
+  probe_stop (EV_A_ &w);
+  unwatch (0, 1);
+}
+END_TEST
+
+/*****************************************************************************/
+
+#define loop_test(tc, name, count) tcase_add_loop_test (tc, name, 0, count)
+
+static void
+add_cold (TCase *tc)
+{
+  tcase_add_test (tc, loop_on_an_unknown_kernel_runs_on_epoll);
+  loop_test (tc, loop_on_a_host_without_aio_runs_on_epoll, 4);
+  tcase_add_test (tc, loop_without_epoll_is_none);
+  tcase_add_test (tc, loop_that_could_not_tell_a_fork_makes_no_ring);
+  tcase_add_test (tc, loop_on_a_kernel_that_does_not_wipe_on_fork_makes_no_ring);
+  loop_test (tc, loop_that_is_forbidden_a_ring_does_not_ask_again, 4);
+  loop_test (tc, loop_that_got_no_ring_asks_again_later, 3);
+  loop_test (tc, loop_that_gets_a_smaller_ring_than_it_wants_uses_it, 2);
+  tcase_add_test (tc, ring_that_may_not_grow_serves_what_it_can);
+  tcase_add_test (tc, ring_that_may_not_grow_is_filled_beyond_what_is_certain);
+  tcase_add_loop_test (tc, ring_that_is_not_understood_is_served_by_calls, OTHER_MAGIC, FEWER_ENTRIES);
+  tcase_add_loop_test (tc, ring_that_is_not_understood_is_served_by_calls, READ_ONLY_ZEROES, LOOKS);
+  tcase_add_test (tc, ring_that_holds_less_than_twice_what_was_asked_is_not_overfilled);
+  tcase_add_test (tc, child_does_not_inherit_the_ring);
+  tcase_add_test (tc, ring_that_is_not_understood_and_gives_no_events_is_left);
+  loop_test (tc, missing_epoll_pwait2_is_replaced, 2);
+  tcase_add_test (tc, interrupted_epoll_wait_ends_the_sleep_only);
+}
+
+static void
+add_ring (TCase *tc)
+{
+  tcase_add_test (tc, interrupted_submission_is_repeated);
+  tcase_add_test (tc, part_of_a_submission_is_followed_by_the_rest);
+  loop_test (tc, requests_without_room_are_served_by_epoll, 3);
+  tcase_add_test (tc, request_that_is_refused_alone_is_served_by_epoll);
+  loop_test (tc, ring_that_takes_no_requests_any_more_is_left, 3);
+  tcase_add_test (tc, ring_that_is_gone_is_left);
+  loop_test (tc, ring_that_gives_no_events_any_more_is_left, 3);
+  tcase_add_test (tc, ring_that_does_not_take_epoll_is_left);
+  tcase_add_test (tc, epoll_is_served_although_its_request_finds_no_room);
+  loop_test (tc, requests_that_cannot_be_cancelled_mean_nothing, 3);
+  tcase_add_test (tc, cancel_that_says_nothing_special_is_one);
+  tcase_add_test (tc, interrupted_io_getevents_ends_the_sleep_only);
+  tcase_add_test (tc, file_that_nothing_is_known_of_is_served_by_epoll);
+  tcase_add_test (tc, direction_that_cannot_be_asked_anew_is_not_reported);
+}
+
+static void
+add (TCase *tc, unsigned on)
+{
+  if (on & COLD)
+    add_cold (tc);
+
+  if (on & RING)
+    add_ring (tc);
+}
+
+int
+main (void)
+{
+  Suite *suites [] = { suite_over_backends ("refused", add), 0 };
+
+  seam_ring_fds    = 32;
+  seam_ring_min    = 62;
+  seam_ring_max    = 1022;
+  seam_changes     = 1000;
+  seam_events      = 1000000;
+  seam_steady_rate = 1e12;
+
+  return run_suites (0, suites);
+}
