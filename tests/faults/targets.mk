@@ -14,7 +14,7 @@ $(FAULTS_OUT)/scenario.o: tests/faults/scenario.c $(wildcard tests/random/*.h te
 	@$(CC) $(RANDOM_FLAGS) $(RANDOM_WARN) -isystem $(BUILD)/libev $(CFLAGS) -c $< -o $@
 
 $(FAULTS_OUT)/scenario: $(FAULTS_OUT)/scenario.o $(patsubst %,$(BUILD)/random/faulty/%.o,machine world seam loop)
-	@$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) -lm
+	@$(CC) -pthread $(CFLAGS) $^ -o $@ $(LDFLAGS) -lm
 
 # the fixture is that of tests/behaviour; the clock is wrapped so that it can jump
 FAULTS_FLAGS = -std=gnu11 -D_GNU_SOURCE -pthread -O1 -g -Wall -Wextra -fno-strict-aliasing -DEV_STANDALONE=1 \

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -1042,6 +1043,105 @@ op_block (const unsigned char *a)
   return 1;
 }
 
+struct remote
+{
+  int fd, reader;        /* writes here, so that can be read there */
+  struct timespec delay;
+  volatile int done;
+};
+
+/* if nothing came of it, the loop must not sleep on in vain */
+static void *
+remote_main (void *arg)
+{
+  struct remote *r = (struct remote *)arg;
+  struct pollfd p;
+
+  p.fd     = r->reader;
+  p.events = POLLIN;
+
+  nanosleep (&r->delay, 0);
+  r->done = write (r->fd, "\1\1\1\1\1\1\1\1", 8) == 8 && poll (&p, 1, 1) == 1 ? 1 : -1;
+
+  if (r->done < 0)
+    ev_async_send (loop, &async_w);
+
+  return 0;
+}
+
+/* a watcher that a write to the slot must wake up, although poll has nothing to say to it now */
+static struct watcher *
+wakes (int slot)
+{
+  struct watcher *sleeper = 0;
+  int at = slot;
+  int i;
+
+  if (world [slot].fd < 0 || !(world_poll (slot) & POLLOUT))
+    return 0;
+
+  do
+    {
+      for (i = world [at].watcher; i >= 0; i = watchers [i].next)
+        if (ev_is_active (&watchers [i].io) && watchers [i].io.events & EV_READ
+            && (world [at].end != world [slot].end || world [at].kind == WORLD_EVENTFD))
+          sleeper = watchers + i;
+
+      at = world [at].sibling;
+    }
+  while (at != slot);
+
+  return sleeper && !(world_poll (sleeper->slot) & POLLIN) ? sleeper : 0;
+}
+
+/* another thread makes a file readable while the loop sleeps, or is about to */
+static void
+sleep_until_woken (struct watcher *w, struct remote *r)
+{
+  double patience = options->patience_ms * 1e-3;
+  double deadline = now () + patience;
+  sigset_t all, before;
+  pthread_t thread;
+
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, &before);
+  if (pthread_create (&thread, 0, remote_main, r))
+    fail ("no thread");
+
+  pthread_sigmask (SIG_SETMASK, &before, 0);
+
+  for (w->want = EV_READ, owed = 1; w->want && r->done >= 0 && now () < deadline; )
+    run_for (patience);
+
+  pthread_join (thread, 0);
+
+  if (w->want && r->done > 0 && events_of (world_poll (w->slot)) & EV_READ)
+    fail ("slept through: watcher %d (slot %d, %s, fd %d) has become readable meanwhile",
+          number (w), w->slot, world_kind_name (world [w->slot].kind), w->io.fd);
+
+  owed = w->want = 0;
+  tally->wakeups += r->done > 0;
+}
+
+static int
+op_remote (const unsigned char *a)
+{
+  int slot = slot_of (a);
+  struct watcher *w = frozen || checking || depth ? 0 : wakes (slot);
+  struct remote r = { world [slot].fd, w ? w->io.fd : -1, { 0, (a [3] & 7) * 10000 }, 0 };
+
+  if (!w)
+    return 0;
+
+  trace ("run, ONCE, while another thread writes to slot %d (fd %d) for w%d", slot, r.fd, number (w));
+  world_sample (slot);
+  checking = 1;
+  sleep_until_woken (w, &r);
+  checking = 0;
+  world_sample (slot);
+  return 1;
+}
+
 static int
 op_check (const unsigned char *a)
 {
@@ -1209,7 +1309,8 @@ step (void)
     op_write, op_read, op_fill, op_drain, op_shutdown, op_reset,
     op_set, op_start, op_stop, op_restart, op_modify, op_priority, op_feed, op_feed_fd, op_clear,
     op_open_many, op_close_many, op_set_many, op_stop_many,
-    op_nowait, op_block, op_check, op_nest, op_timer, op_async, op_signal, op_renew, op_fork, op_busy, op_fault
+    op_nowait, op_block, op_check, op_nest, op_timer, op_async, op_signal, op_renew, op_fork, op_busy, op_fault,
+    op_remote
   };
   const unsigned char *a = pc;
 

@@ -14,7 +14,10 @@
 #define MACHINE_HEADER 4
 #define MACHINE_OP     4
 
-/* weights say how many of 256 first bytes stand for the operation */
+/*
+ * Weights say how many of 256 first bytes stand for the operation, the rest is
+ * for CHECK. New ones go to the end, or the programs in corpus/ change their meaning.
+ */
 #define MACHINE_OPS(X)      \
   X (OPEN       , 18)       \
   X (CLOSE      , 7)        \
@@ -51,7 +54,8 @@
   X (RENEW      , 1)        \
   X (FORK       , 1)        \
   X (BUSY       , 1)        \
-  X (FAULT      , 5)
+  X (FAULT      , 3)        \
+  X (REMOTE     , 2)
 
 enum machine_opcode
 {
@@ -68,6 +72,7 @@ struct machine_tally
   unsigned long checks;
   unsigned long deliveries; /* readiness that was owed, and came */
   unsigned long forks;
+  unsigned long wakeups;    /* from a sleep, by another thread */
   unsigned long closes;     /* whose effect on the peer was awaited */
   unsigned long faults;
   unsigned long on_ring;    /* programs that ended with a ring */

@@ -408,8 +408,9 @@ investigate (unsigned char *program, size_t size)
 static void
 print_tally (const struct machine_tally *t)
 {
-  printf ("%lu operations, %lu checks, %lu events owed and delivered, %lu closes seen by the peer, "
-          "%lu forks, %lu faults\n", t->operations, t->checks, t->deliveries, t->closes, t->forks, t->faults);
+  printf ("%lu operations, %lu checks, %lu events owed and delivered, %lu wake-ups by another thread, "
+          "%lu closes seen by the peer, %lu forks, %lu faults\n",
+          t->operations, t->checks, t->deliveries, t->wakeups, t->closes, t->forks, t->faults);
 
   if (t->submitted)
     printf ("ring: %lu requests (%lu completed, %lu cancelled, %lu refused), %lu regrowths, "
@@ -435,7 +436,7 @@ idle_test (const struct machine_tally *t)
 {
   return MACHINE_STATS && options.backend == EVBACKEND_LINUXAIO && t->operations >= 100000
       && !(t->submitted && t->cancelled && t->refused && t->regrowths && t->moved_to_epoll
-           && t->moved_to_ring && t->overflowed && t->on_ring && t->closes && t->forks
+           && t->moved_to_ring && t->overflowed && t->on_ring && t->wakeups && t->closes && t->forks
            && (t->faults || !SEAM_CONNECTED));
 }
 

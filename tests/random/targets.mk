@@ -27,7 +27,7 @@ RANDOM_EVSYS    := -DEV_LINUXAIO_EVSYS='"evsys.h"' -DSEAM_CONNECTED=1
 RANDOM_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
 RANDOM_WARN   = -Wall -Wextra -Wno-unused-parameter -Wno-parentheses
-RANDOM_FLAGS  = -std=gnu11 -O2 -g -fno-strict-aliasing -DEV_STANDALONE=1 -Itests/random -Itests/faults
+RANDOM_FLAGS  = -std=gnu11 -pthread -O2 -g -fno-strict-aliasing -DEV_STANDALONE=1 -Itests/random -Itests/faults
 
 # $(call random_flavour,NAME,COMPILER,TREE,MADE BY,FLAGS): the objects of a flavour
 define random_flavour
@@ -44,7 +44,7 @@ $(RANDOM_OUT)/$(1)/seam.o: tests/faults/seam.c tests/faults/seam.h tests/random/
 	@$(2) $$(RANDOM_FLAGS) $$(RANDOM_WARN) $(5) $$(CFLAGS) -c $$< -o $$@
 
 $(RANDOM_OUT)/$(1)/random: $(patsubst %,$(RANDOM_OUT)/$(1)/%.o,$(RANDOM_TESTS) loop)
-	@$(2) $(5) $$(CFLAGS) $$^ -o $$@ $$(LDFLAGS) -lm
+	@$(2) -pthread $(5) $$(CFLAGS) $$^ -o $$@ $$(LDFLAGS) -lm
 endef
 
 $(eval $(call random_flavour,plain,$$(CC),$(BUILD)/libev,$(BUILD)/inst.done,-DMACHINE_STATS=1 -DSEAM_CONNECTED=0))
