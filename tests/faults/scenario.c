@@ -461,7 +461,7 @@ main (int argc, char **argv)
   printf ("%d faults arranged, %lu happened, %lu not (timing)%s\n",
           faultcnt, happened, missed, bad ? "" : ": no finding");
 
-  if (missed > happened / 20)
+  if (missed > happened / 2)
     {
       printf ("FAILED: too many faults were never reached\n");
       return 1;
