@@ -1211,10 +1211,10 @@ linuxaio_evict (EV_P_ int count)
 }
 
 /*
- * The loop is steady, or more fds are watched than the ring is for. A ring that holds only some of
- * them costs more than it saves, since every sleep then watches both sides,
- * so it is emptied: little by little, in proportion to what else is done,
- * until few enough fds are left for all to come back.
+ * The loop is steady, or more fds are watched than the ring is for. A ring that
+ * holds only some of them costs more than it saves, since every sleep then
+ * watches both sides, so it is emptied: little by little, in proportion to
+ * what else is done, until the loop has changed, or few enough fds are left.
  */
 ecb_cold
 static void
@@ -1665,10 +1665,10 @@ linuxaio_predict (LINUXAIO_FD *f, int cancelled)
 }
 
 /*
- * Waits, for that many seconds at most, until the kernel worker that deals with the
- * request that was cancelled last has let go of the file; its event is looked
- * for among those that come after tail. Otherwise a close right after would
- * not be the last one, and the file would live on for up to 12 ms
+ * Waits, for that many seconds at most, until the kernel worker that deals with
+ * the request that was cancelled last has let go of the file; its event is
+ * looked for among those that come after tail. Otherwise a close right after
+ * would not be the last one, and the file would live on for up to 12 ms
  * (fs/file_table.c: fput of a kernel thread goes to delayed_fput_work).
  */
 static void
