@@ -71,6 +71,9 @@
 #ifndef EV_LINUXAIO_RING_MAX
 # define EV_LINUXAIO_RING_MAX 1022
 #endif
+#if EV_LINUXAIO_RING_MAX > 16383
+# error "libev: EV_LINUXAIO_RING_MAX is too large for the index of a request"
+#endif
 
 /* 1: use a ring even on valgrind, which is sound only for rings of one page (EV_LINUXAIO_RING_MAX 62) */
 #ifndef EV_LINUXAIO_VALGRIND
