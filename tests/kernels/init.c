@@ -21,6 +21,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -59,6 +60,7 @@ open_console (void)
 static void
 prepare (void)
 {
+  const struct rlimit files = { 65536, 524288 };
   struct ifreq ifr;
   int fd;
 
@@ -71,7 +73,9 @@ prepare (void)
   mount_one ("sysfs", "/sys", "");
   mount_one ("tmpfs", "/tmp", "mode=1777");
   mkdir ("/run", 0755);
-  symlink ("/proc/self/fd", "/dev/fd");
+
+  if (setrlimit (RLIMIT_NOFILE, &files))
+    printf (RESULT_MARK "problem no descriptors: %s\n", strerror (errno));
 
   memset (&ifr, 0, sizeof (ifr));
   strcpy (ifr.ifr_name, "lo");
@@ -196,6 +200,34 @@ run_all (void)
     }
 }
 
+/* what the kernel has logged of its own bugs: all of it, also from while it was starting */
+static void
+tell_complaints (void)
+{
+  static const char *const complaints [] = { "WARNING:", "BUG:", "Oops", "stall", "lockup", "hung" };
+  int fd = open ("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  char record [8192];
+  ssize_t len;
+  unsigned i;
+
+  /* EPIPE: older records are gone */
+  while ((len = read (fd, record, sizeof (record) - 1)) > 0 || (len < 0 && errno == EPIPE))
+    if (len > 0)
+      {
+        record [len] = 0;
+        record [strcspn (record, "\n")] = 0;
+
+        for (i = 0; i < sizeof (complaints) / sizeof (complaints [0]); ++i)
+          if (strstr (record, complaints [i]))
+            {
+              printf ("kernel log: %s\n", record);
+              break;
+            }
+      }
+
+  close (fd);
+}
+
 /* prints one line of a file of the kernel */
 static void
 tell (const char *what, const char *path)
@@ -230,12 +262,16 @@ main (void)
   setenv ("TMPDIR", "/tmp", 1);
 
   uname (&un);
-  printf (RESULT_MARK "kernel %s %s\n", un.release, un.machine);
-  printf (RESULT_MARK "machine %ld cpus, %ld-byte pages, %s-endian\n",
-          sysconf (_SC_NPROCESSORS_ONLN), sysconf (_SC_PAGESIZE),
-          *(const unsigned char *)&(const int) { 1 } ? "little" : "big");
+  printf (RESULT_MARK "kernel %s\n", un.release);
+  printf (RESULT_MARK "version %s\n", un.version);
+  printf (RESULT_MARK "machine %s, %u-bit, %s-endian, %ldK pages, %ld CPUs\n",
+          un.machine, (unsigned)sizeof (long) * 8,
+          *(const unsigned char *)&(const int) { 1 } ? "little" : "big",
+          sysconf (_SC_PAGESIZE) / 1024, sysconf (_SC_NPROCESSORS_ONLN));
+  tell ("tainted before", "/proc/sys/kernel/tainted");
   run_all ();
-  tell ("tainted", "/proc/sys/kernel/tainted");
+  tell_complaints ();
+  tell ("tainted after", "/proc/sys/kernel/tainted");
   tell ("done", "/proc/uptime");
 
   sync ();

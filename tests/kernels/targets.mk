@@ -12,7 +12,7 @@ CHECK_PACKAGES += check pkg-config
 
 KERNELS_OUT := $(BUILD)/kernels
 
-.PHONY: check-kernel-versions kernel-versions-program check-cross
+.PHONY: check-kernel-versions kernel-versions-program check-cross check-kernels
 
 $(KERNELS_OUT)/versions: tests/kernels/versions.c $(BUILD)/inst.done
 	@mkdir -p $(@D)
@@ -29,3 +29,9 @@ check-cross:
 	@tests/setup/install-packages gcc libc6-dev
 	@$(MAKE) all
 	@BUILD=$(abspath $(BUILD)) tests/kernels/cross $(ROWS)
+
+check-kernels:
+	@tests/setup/install-packages gcc libc6-dev patch check pkg-config liburing-dev binutils cpio \
+	  qemu-system-x86 qemu-system-arm qemu-system-misc
+	@$(MAKE) all
+	@BUILD=$(abspath $(BUILD)) tests/kernels/run $(KERNELS)
