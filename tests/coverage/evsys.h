@@ -1,5 +1,5 @@
 /*
- * The seam of tests/faults, and with it a kernel whose ring looks different:
+ * The seam of tests/faults, and with it a kernel whose rings have another size:
  * a test that defines ring_made sees every ring before the backend does. Also,
  * io_submit may be arranged to take nothing (SEAM_ZERO).
  */

@@ -24,6 +24,7 @@ COVERAGE_EV_fickle = $(COVERAGE_EV) -DHAVE_CONFIG_H $(BEHAVIOUR_FICKLE)
 COVERAGE_EV_limits = $(COVERAGE_EV) -DHAVE_CONFIG_H $(RANDOM_POLICY)
 COVERAGE_EV_seam   = $(COVERAGE_EV_limits) '-DEV_LINUXAIO_EVSYS="tests/coverage/evsys.h"'
 COVERAGE_EV_older  = $(COVERAGE_EV) -DEV_STANDALONE=1
+COVERAGE_EMBED     = -std=gnu11 -D_GNU_SOURCE -g -w -fno-strict-aliasing -DSEAM_CONNECTED=1 -Itests/faults
 
 COVERAGE_FLAGS_small  = -DSMALL_RING
 COVERAGE_FLAGS_fickle = -DSMALL_RING
@@ -31,9 +32,9 @@ COVERAGE_FLAGS_limits = -DMACHINE_STATS=1 -DSEAM_CONNECTED=0
 COVERAGE_FLAGS_seam   = -DMACHINE_STATS=1 -DSEAM_CONNECTED=1
 COVERAGE_FLAGS_older  = -include tests/older-libev/compat.h
 
-# the programs and what they are made of
-COVERAGE_PROGRAMS := normal/suites normal/options normal/rare small/suites small/options fickle/suites older/suites \
-                     limits/random seam/random seam/refused versions calls
+# the programs and the objects they are made of
+COVERAGE_LINKED := normal/suites normal/options normal/rare small/suites small/options fickle/suites older/suites \
+                   limits/random seam/random seam/scenario seam/hostile seam/refused
 COVERAGE_normal/suites  = fixture $(BEHAVIOUR_SUITES)
 COVERAGE_normal/options = fixture options
 COVERAGE_normal/rare    = fixture rare
@@ -43,17 +44,26 @@ COVERAGE_fickle/suites  = $(COVERAGE_normal/suites)
 COVERAGE_older/suites   = $(COVERAGE_normal/suites)
 COVERAGE_limits/random  = machine world random seam
 COVERAGE_seam/random    = machine world random seam
+COVERAGE_seam/scenario  = machine world scenario seam
+COVERAGE_seam/hostile   = fixture hostile seam
 COVERAGE_seam/refused   = fixture refused seam
+
+COVERAGE_LINK_seam/hostile = -Wl,--wrap=clock_gettime
+
+# those that have libev and the test in one file
+COVERAGE_EMBEDDED := pretended calls versions
+COVERAGE_pretended = tests/coverage/pretended.c tests/faults/seam.c
+COVERAGE_calls     = tests/coverage/calls.c
+COVERAGE_versions  = tests/kernels/versions.c
+
+COVERAGE_PROGRAMS := $(COVERAGE_EMBEDDED) $(COVERAGE_LINKED)
 
 # trees without the backend, which is then found where -I says, and reported as the file it is
 COVERAGE_TREE        := $(COVERAGE_OUT)/libev
 COVERAGE_TREE_older  := $(COVERAGE_OUT)/libev-older
 
-# where the backend is taken from; tests/mutants has others
-COVERAGE_SRC := .
-
 coverage_flavour  = $(patsubst %/,%,$(dir $(1)))
-coverage_objects  = $(addprefix $(COVERAGE_OUT)/$(call coverage_flavour,$(1))/,$(addsuffix .o,$(COVERAGE_$(1))))
+coverage_objects  = $(addprefix $(COVERAGE_OUT)/$(call coverage_flavour,$(1))/,$(addsuffix .o,$(sort $(COVERAGE_$(1)))))
 coverage_tree     = $(or $(COVERAGE_TREE_$(1)),$(COVERAGE_TREE))
 coverage_headers := $(wildcard tests/behaviour/*.h tests/random/*.h tests/faults/*.h tests/coverage/*.h) tests/coverage/targets.mk
 
@@ -62,7 +72,7 @@ define coverage_compile
 $(COVERAGE_OUT)/$(1)/%.o: $(2)/%.c $(coverage_headers) $(COVERAGE_OUT)/trees.done
 	@mkdir -p $$(@D)
 	@$(COVERAGE_CC) -std=gnu11 -D_GNU_SOURCE -pthread -O1 -g -w $$(COVERAGE_FLAGS_$(1)) \
-	  -Itests/behaviour -Itests/faults -DEV_WALK_ENABLE=1 -isystem $(call coverage_tree,$(1)) -I. -c $$< -o $$@
+	  -Itests/behaviour -Itests/random -Itests/faults -DEV_WALK_ENABLE=1 -isystem $(call coverage_tree,$(1)) -I. -c $$< -o $$@
 endef
 
 # $(call coverage_libev,FLAVOUR)
@@ -72,25 +82,26 @@ $(COVERAGE_OUT)/$(1)/libev.o: $(coverage_headers) $(COVERAGE_OUT)/trees.done ev_
 	@$(COVERAGE_CC) $(COVERAGE_GCOV) -O0 $$(COVERAGE_EV_$(1)) -I. -I$(call coverage_tree,$(1)) -c $(call coverage_tree,$(1))/ev.c -o $$@
 endef
 
-# $(call coverage_program,PROGRAM)
-define coverage_program
+# $(call coverage_linked,PROGRAM)
+define coverage_linked
 $(COVERAGE_OUT)/$(1): $(call coverage_objects,$(1)) $(COVERAGE_OUT)/$(call coverage_flavour,$(1))/libev.o $(COVERAGE_OUT)/exit.o
-	@$(COVERAGE_CC) -pthread --coverage -Wl,--wrap=_exit $$^ -o $$@ $$(BEHAVIOUR_LIBS)
+	@$(COVERAGE_CC) -pthread --coverage -Wl,--wrap=_exit $(COVERAGE_LINK_$(1)) $$^ -o $$@ $$(BEHAVIOUR_LIBS)
+endef
+
+# $(call coverage_embedded,PROGRAM)
+define coverage_embedded
+$(COVERAGE_OUT)/$(1): $(COVERAGE_$(1)) $(coverage_headers) $(COVERAGE_OUT)/trees.done ev_linuxaio.c ev_linuxaio.h
+	@$(COVERAGE_CC) $(COVERAGE_GCOV) -O0 $$(COVERAGE_EMBED) -I. -I$(COVERAGE_TREE) $(COVERAGE_$(1)) -o $$@ $$(BEHAVIOUR_LIBS)
 endef
 
 $(foreach f,normal small fickle limits seam older,$(eval $(call coverage_libev,$(f))) \
   $(foreach d,behaviour random faults coverage,$(eval $(call coverage_compile,$(f),tests/$(d)))))
-$(foreach p,$(filter-out versions calls,$(COVERAGE_PROGRAMS)),$(eval $(call coverage_program,$(p))))
+$(foreach p,$(COVERAGE_LINKED),$(eval $(call coverage_linked,$(p))))
+$(foreach p,$(COVERAGE_EMBEDDED),$(eval $(call coverage_embedded,$(p))))
 
 $(COVERAGE_OUT)/exit.o: tests/coverage/exit.c
 	@mkdir -p $(@D)
 	@$(COVERAGE_CC) -O1 -c $< -o $@
-
-# these have libev and the test in one file
-$(COVERAGE_OUT)/versions: tests/kernels/versions.c
-$(COVERAGE_OUT)/calls: tests/coverage/calls.c
-$(addprefix $(COVERAGE_OUT)/,versions calls): $(COVERAGE_OUT)/trees.done ev_linuxaio.c ev_linuxaio.h
-	@$(COVERAGE_CC) $(COVERAGE_GCOV) -std=gnu11 -O0 -g -w -I. -I$(COVERAGE_TREE) $(filter %.c,$(filter-out ev_linuxaio.c,$^)) -o $@ $(BEHAVIOUR_LIBS)
 
 $(COVERAGE_OUT)/trees.done: $(BUILD)/libev.done patches/get-libev patches/apply $(wildcard patches/libev-*/*)
 	@rm -rf $(COVERAGE_TREE) $(COVERAGE_TREE_older) && mkdir -p $(COVERAGE_TREE)
