@@ -32,6 +32,6 @@ check-cross:
 
 check-kernels:
 	@tests/setup/install-packages gcc libc6-dev patch check pkg-config liburing-dev binutils cpio \
-	  qemu-system-x86 qemu-system-arm qemu-system-misc
+	  qemu-system-x86 qemu-system-arm qemu-system-misc qemu-system-ppc
 	@$(MAKE) all
 	@BUILD=$(abspath $(BUILD)) tests/kernels/run $(KERNELS)
