@@ -39,7 +39,7 @@ static struct
 {
   struct pretended_ring rings [PRETENDED_RINGS];
   struct pretended_ring *ring;        /* the youngest, on which everything happens */
-  int made, destroyed;
+  int made, destroyed, rings_left;
   struct iocb *held [PRETENDED_MAX];  /* requests in flight, oldest first */
   int heldcnt;
   struct iocb *last_cancelled;
@@ -144,7 +144,7 @@ evsys_io_setup (unsigned requests, aio_context_t *ctx)
   if (!requests)
     return -EINVAL;
 
-  if (kernel.made == PRETENDED_RINGS)
+  if (!kernel.rings_left)
     return -EAGAIN;
 
   ring->header.nr            = PRETENDED_ENTRIES;
@@ -152,6 +152,7 @@ evsys_io_setup (unsigned requests, aio_context_t *ctx)
   ring->header.header_length = sizeof (ring->header);
 
   ++kernel.made;
+  --kernel.rings_left;
   kernel.heldcnt   = 0;
   kernel.ring      = ring;
   kernel.head_seen = 0;

@@ -166,6 +166,37 @@ START_TEST (descriptor_closed_by_the_callback_that_still_watches_it_is_an_error)
 }
 END_TEST
 
+/* the file lives on, and is registered with epoll for a number that is another's now */
+START_TEST (events_of_a_file_that_lives_on_in_a_dup_do_not_reach_the_next_one)
+{
+  int slave, master = pty (&slave), other = fcntl (slave, F_DUPFD_CLOEXEC, 0), number = slave;
+
+  probe_start (EV_A_ &r, number, EV_READ);
+  settle (EV_A);
+  claim (stats.epoll_kind == 1);
+  ev_io_stop (EV_A_ &r.io);
+
+  sockets (fd);
+  onto (fd [0], number);
+  ev_io_set (&r.io, number, EV_READ);
+  ev_io_start (EV_A_ &r.io);
+  settle (EV_A);
+  claim (stats.epoll_kind == 0);
+
+  put (master);
+  settle (EV_A);
+  ck_assert_int_eq (r.count, 0);
+
+  put (fd [1]);
+  run_until (r.count);
+  probe_stop (EV_A_ &r);
+  close (number);
+  close (fd [1]);
+  close (other);
+  close (master);
+}
+END_TEST
+
 /*****************************************************************************/
 /* forks */
 
@@ -336,6 +367,7 @@ add (TCase *tc, unsigned on)
   if (on & RING)
     {
       tcase_add_test (tc, socket_on_its_way_to_a_peer_is_served_by_the_ring);
+      tcase_add_test (tc, events_of_a_file_that_lives_on_in_a_dup_do_not_reach_the_next_one);
       tcase_add_test (tc, descriptor_closed_by_the_callback_that_still_watches_it_is_an_error);
     }
 

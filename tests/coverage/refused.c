@@ -184,6 +184,7 @@ expect_no_ring_for_good (int call, int error)
   watch (0, 100);
   settle (EV_A);
   ck_assert_uint_eq (seam_failures (), 1);
+  ck_assert_uint_eq (seam_calls (SEAM_unmap), call == SEAM_madvise);
   setups = seam_calls (SEAM_io_setup);
   expect_served (0, 100);
   let_a_second_pass ();
@@ -382,7 +383,7 @@ START_TEST (ring_that_holds_less_than_twice_what_was_asked_is_not_overfilled)
 }
 END_TEST
 
-START_TEST (child_does_not_inherit_the_ring)
+START_TEST (ring_that_a_child_would_inherit_is_used_all_the_same)
 {
   seam_arrange (SEAM_madvise, EINVAL, 2, 0);
   watch (0, 50);
@@ -559,6 +560,27 @@ START_TEST (ring_that_is_not_understood_and_gives_no_events_is_left)
   seam_arrange (SEAM_io_getevents, EPERM, 1, 1);
   sleep_once ();
   expect_abandoned ();
+}
+END_TEST
+
+/* and if the loop never sleeps, it is found out by asking */
+START_TEST (ring_that_is_not_understood_is_left_by_a_loop_that_never_sleeps)
+{
+  int i;
+
+  seam_ring = SEAM_RING_MAGIC;
+  watch (0, 50);
+  settle (EV_A);
+  seam_arrange (SEAM_io_getevents, EPERM, 1, 1);
+  put (fd [20][1]);
+
+  for (i = 0; i < 1000 && !p [20].count; ++i)
+    ev_run (EV_A_ EVRUN_NOWAIT);
+
+  ck_assert_int_eq (p [20].count, 1);
+  claim (stats.ring_entries == 0);
+  expect_served (0, 50);
+  unwatch (0, 50);
 }
 END_TEST
 
@@ -783,6 +805,122 @@ START_TEST (direction_that_cannot_be_asked_anew_is_not_reported)
 }
 END_TEST
 
+/* once, then it is as any other */
+START_TEST (direction_is_asked_anew_once)
+{
+  probe w;
+  int i;
+
+  watch (0, 1);
+  fill (fd [0][0]);
+  probe_start (EV_A_ &w, fd [0][0], EV_WRITE);
+  settle (EV_A);
+  ev_io_stop (EV_A_ &w.io);
+  settle (EV_A);
+  ev_io_start (EV_A_ &w.io);
+  settle (EV_A);
+  get (fd [0][1]);
+  run_until (w.count);
+  ck_assert_uint_eq (seam_calls (SEAM_poll), 1);
+
+  for (i = 0; i < 5; ++i)
+    {
+      int before = w.count;
+
+      run_until (w.count > before);
+    }
+
+  ck_assert_uint_eq (seam_calls (SEAM_poll), 1);
+  probe_stop (EV_A_ &w);
+  unwatch (0, 1);
+}
+END_TEST
+
+/*****************************************************************************/
+/* what the loop is like */
+
+/* a ring that is for fewer is emptied by whatever completes, and otherwise little by little */
+START_TEST (ring_that_is_emptied_is_not_filled_at_the_same_time)
+{
+  int i;
+
+  seam_ring_max = 62;
+  watch (0, 50);
+  settle (EV_A);
+  claim (stats.ring_fds == 50);
+  watch (50, PAIRS);
+
+  for (i = 0; i < 50; ++i)
+    put (fd [i][1]);
+
+  /* told, and to be armed again */
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  claim (stats.ring_fds == 0);
+  claim (stats.epoll_overflow == PAIRS);
+  settle (EV_A);
+  expect_served (0, PAIRS);
+  unwatch (0, PAIRS);
+}
+END_TEST
+
+static void
+serve_many_times (int rounds)
+{
+  while (rounds--)
+    expect_served (0, 50);
+}
+
+/* busy, and nothing changes: epoll is cheaper. as soon as a lot changes the ring is */
+START_TEST (steady_loop_leaves_the_ring_and_comes_back)
+{
+  int i;
+
+  seam_events      = 400;
+  seam_steady_rate = 0.;
+  watch (0, 50);
+  settle (EV_A);
+  claim (stats.ring_fds == 50);
+
+  serve_many_times (10);
+  claim_in_the_end (stats.ring_fds == 0);
+  claim (stats.epoll_steady == 50);
+  serve_many_times (2);
+
+  for (i = 0; i < 2 * seam_changes && stats.epoll_steady == 50; ++i)
+    {
+      ev_io_stop (EV_A_ &p [i % 50].io);
+      ev_run (EV_A_ EVRUN_NOWAIT);
+      ev_io_start (EV_A_ &p [i % 50].io);
+      ev_run (EV_A_ EVRUN_NOWAIT);
+      ev_linuxaio_stats (EV_A_ &stats);
+    }
+
+  claim_in_the_end (stats.ring_fds == 50);
+  serve_many_times (1);
+  unwatch (0, 50);
+}
+END_TEST
+
+/* what was watched before there was a ring is asked of epoll no more */
+START_TEST (first_fds_are_served_by_the_ring_alone)
+{
+  unsigned long calls;
+
+  watch (0, 10);
+  settle (EV_A);
+  expect_served (0, 10);
+  watch (10, 50);
+  settle (EV_A);
+  claim (stats.ring_fds == 50);
+  claim (stats.moved_to_ring >= 10);
+  calls = stats.epoll_calls;
+  expect_served (0, 50);
+  claim (stats.epoll_calls == calls);
+  unwatch (0, 50);
+}
+END_TEST
+
 /*****************************************************************************/
 
 #define loop_test(tc, name, count) tcase_add_loop_test (tc, name, 0, count)
@@ -793,19 +931,25 @@ add_cold (TCase *tc)
   tcase_add_test (tc, loop_on_an_unknown_kernel_runs_on_epoll);
   loop_test (tc, loop_on_a_host_without_aio_runs_on_epoll, 4);
   tcase_add_test (tc, loop_without_epoll_is_none);
+  loop_test (tc, loop_that_gets_a_smaller_ring_than_it_wants_uses_it, 2);
+  tcase_add_test (tc, ring_that_may_not_grow_is_filled_beyond_what_is_certain);
+  tcase_add_test (tc, ring_that_is_emptied_is_not_filled_at_the_same_time);
+  tcase_add_test (tc, steady_loop_leaves_the_ring_and_comes_back);
+  tcase_add_test (tc, first_fds_are_served_by_the_ring_alone);
+  loop_test (tc, ring_that_is_not_understood_is_served_by_calls, SEAM_RINGS);
+  tcase_add_test (tc, ring_that_holds_less_than_twice_what_was_asked_is_not_overfilled);
+  tcase_add_test (tc, ring_that_a_child_would_inherit_is_used_all_the_same);
+  tcase_add_test (tc, ring_that_is_not_understood_is_left_by_a_loop_that_never_sleeps);
+  loop_test (tc, missing_epoll_pwait2_is_replaced, 2);
+  tcase_add_test (tc, interrupted_epoll_wait_ends_the_sleep_only);
+
+  /* these take more than a second each */
   tcase_add_test (tc, loop_that_could_not_tell_a_fork_makes_no_ring);
   tcase_add_test (tc, loop_on_a_kernel_that_does_not_wipe_on_fork_makes_no_ring);
   loop_test (tc, loop_that_is_forbidden_a_ring_does_not_ask_again, 4);
   loop_test (tc, loop_that_got_no_ring_asks_again_later, 3);
-  loop_test (tc, loop_that_gets_a_smaller_ring_than_it_wants_uses_it, 2);
   tcase_add_test (tc, ring_that_may_not_grow_serves_what_it_can);
-  tcase_add_test (tc, ring_that_may_not_grow_is_filled_beyond_what_is_certain);
-  loop_test (tc, ring_that_is_not_understood_is_served_by_calls, SEAM_RINGS);
-  tcase_add_test (tc, ring_that_holds_less_than_twice_what_was_asked_is_not_overfilled);
-  tcase_add_test (tc, child_does_not_inherit_the_ring);
   tcase_add_test (tc, ring_that_is_not_understood_and_gives_no_events_is_left);
-  loop_test (tc, missing_epoll_pwait2_is_replaced, 2);
-  tcase_add_test (tc, interrupted_epoll_wait_ends_the_sleep_only);
 }
 
 static void
@@ -815,16 +959,19 @@ add_ring (TCase *tc)
   tcase_add_test (tc, part_of_a_submission_is_followed_by_the_rest);
   loop_test (tc, requests_without_room_are_served_by_epoll, 3);
   tcase_add_test (tc, request_that_is_refused_alone_is_served_by_epoll);
-  loop_test (tc, ring_that_takes_no_requests_any_more_is_left, 3);
-  tcase_add_test (tc, ring_that_is_gone_is_left);
-  loop_test (tc, ring_that_gives_no_events_any_more_is_left, 3);
-  tcase_add_test (tc, ring_that_does_not_take_epoll_is_left);
   tcase_add_test (tc, epoll_is_served_although_its_request_finds_no_room);
   loop_test (tc, requests_that_cannot_be_cancelled_mean_nothing, 3);
   tcase_add_test (tc, cancel_that_says_nothing_special_is_one);
   tcase_add_test (tc, interrupted_io_getevents_ends_the_sleep_only);
   tcase_add_test (tc, file_that_nothing_is_known_of_is_served_by_epoll);
   tcase_add_test (tc, direction_that_cannot_be_asked_anew_is_not_reported);
+  tcase_add_test (tc, direction_is_asked_anew_once);
+
+  /* these take more than a second each */
+  loop_test (tc, ring_that_takes_no_requests_any_more_is_left, 3);
+  tcase_add_test (tc, ring_that_is_gone_is_left);
+  loop_test (tc, ring_that_gives_no_events_any_more_is_left, 3);
+  tcase_add_test (tc, ring_that_does_not_take_epoll_is_left);
 }
 
 static void
