@@ -37,26 +37,36 @@
 /*****************************************************************************/
 /* policy, each with the measurement behind it (Linux 6.18, 2 CPUs) */
 
-/* watched fds that make a ring: below, its 40 ms at exit cost more than it saves */
-#ifndef EV_LINUXAIO_RING_FDS
-# define EV_LINUXAIO_RING_FDS 32
-#endif
-
 /*
  * A request costs 0.25 us an event more than a registration in epoll, and
- * 0.5 us less for each change (start, other mask). So a loop is weighed when
- * it has made so many changes, or handled that many events without. In the
- * latter case the ring is left if that shows: at this rate it costs 4 % of
- * the loop's time, and an event of epoll costs 1 us more beside a ring.
+ * 0.5 us less for each change (start, other mask) that follows an event; an
+ * idle poll is 0.15 us cheaper. So a loop is weighed each time that many of
+ * these have come together. Break-even is near 2000 changes: twice
+ * EV_LINUXAIO_CHANGES of them get it into the ring, less than that many (a
+ * change in four events) out of it. What differs less costs less than moving.
  */
-#ifndef EV_LINUXAIO_CHANGES
-# define EV_LINUXAIO_CHANGES 1000
-#endif
 #ifndef EV_LINUXAIO_EVENTS
 # define EV_LINUXAIO_EVENTS 4000
 #endif
-#ifndef EV_LINUXAIO_STEADY_RATE
-# define EV_LINUXAIO_STEADY_RATE LINUXAIO_TS (150000.)
+#ifndef EV_LINUXAIO_CHANGES
+# define EV_LINUXAIO_CHANGES 800
+#endif
+
+/*
+ * Seconds within which that has to happen before a ring is made: 4000 changes
+ * a second save 2 ms, and the kernel takes 40 ms to remove the ring at exit.
+ */
+#ifndef EV_LINUXAIO_LIVELY_SECONDS
+# define EV_LINUXAIO_LIVELY_SECONDS LINUXAIO_TS (1.)
+#endif
+
+/*
+ * Watched fds that make a ring by themselves. None do: submitting what is new
+ * (0.36 us) and asking what it is (0.25 us) save little of the 0.8 us that epoll
+ * takes, and making a ring costs 80 us. Tests have it low.
+ */
+#ifndef EV_LINUXAIO_RING_FDS
+# define EV_LINUXAIO_RING_FDS INT_MAX
 #endif
 
 /*
@@ -761,10 +771,9 @@ linuxaio_leave_epoll (EV_P_ int fd)
   if (linuxaio.fds [fd].in_epoll)
     {
       linuxaio.fds [fd].in_epoll = 0;
-      evsys_epoll_del (backend_fd, fd);
+      linuxaio.stats.moved_to_ring += evsys_epoll_del (backend_fd, fd) >= 0;
       anfds [fd].emask = 0;
       ++anfds [fd].egen;
-      ++linuxaio.stats.moved_to_ring;
     }
 }
 
@@ -1147,6 +1156,22 @@ linuxaio_ring_find (EV_P_ int wanted, aio_context_t *ctx)
   return 0;
 }
 
+/* begins to keep what there is to know of fds: up to now all of them are on epoll */
+ecb_cold
+static void
+linuxaio_adopt_fds (EV_P)
+{
+  int fd;
+
+  array_needsize (LINUXAIO_FD, linuxaio.fds, linuxaio.fdmax, anfdmax, linuxaio_zerofill);
+
+  for (fd = 0; fd < anfdmax; ++fd)
+    {
+      linuxaio.fds [fd].place    = LINUXAIO_EPOLL_NO_RING;
+      linuxaio.fds [fd].in_epoll = !!anfds [fd].egen;
+    }
+}
+
 /* makes the first ring, if the loop is worth one */
 ecb_cold
 static void
@@ -1163,11 +1188,14 @@ linuxaio_ring_create (EV_P)
 
   asked = linuxaio_ring_find (EV_A_ linuxaio.watchcnt, &ctx);
 
-  if (asked)
-    {
-      linuxaio_ring_install (EV_A_ ctx, asked);
-      linuxaio.sweep = 0;
-    }
+  if (!asked)
+    return;
+
+  linuxaio_ring_install (EV_A_ ctx, asked);
+  linuxaio.sweep = 0;
+
+  if (!linuxaio.fds)
+    linuxaio_adopt_fds (EV_A);
 }
 
 /* replaces the ring by a larger one, if it may still grow and the kernel lets it */
@@ -1256,22 +1284,33 @@ linuxaio_sweep (EV_P)
     linuxaio.sweep = linuxaio.fdmax; /* done: there are no anfds beyond */
 }
 
-/* what the loop is like decides whether a ring pays */
+/*
+ * What the loop is like decides whether a ring pays. Changes without events
+ * are those of watchers that are stopped and restarted while armed, which are
+ * cheap on epoll and dear in the ring. A start and a stop for each event, of a
+ * second watcher of the fd, are the most that others do.
+ */
 ecb_cold
 static void
 linuxaio_weigh (EV_P)
 {
-  linuxaio.lively = linuxaio.changecnt >= EV_LINUXAIO_CHANGES;
+  int useful = linuxaio.changecnt < linuxaio.eventcnt * 2 ? linuxaio.changecnt : linuxaio.eventcnt * 2;
+  int futile = linuxaio.changecnt - useful;
+  int saved  = useful + linuxaio.vaincnt;
+
+  linuxaio.lively = saved >= EV_LINUXAIO_CHANGES * 2
+                 && saved > futile
+                 && mn_now - linuxaio.weighed_at < EV_LINUXAIO_LIVELY_SECONDS;
 
   if (linuxaio.lively)
     linuxaio.steady = 0;
-  else if ((mn_now - linuxaio.weighed_at) * EV_LINUXAIO_STEADY_RATE < linuxaio.eventcnt
-           || linuxaio.epollcnt > linuxaio.eventcnt / 2)
+  else if (saved < EV_LINUXAIO_CHANGES || linuxaio.epollcnt > linuxaio.eventcnt / 2)
     linuxaio.steady = 1;
 
   linuxaio.changecnt  = 0;
   linuxaio.eventcnt   = 0;
   linuxaio.epollcnt   = 0;
+  linuxaio.vaincnt    = 0;
   linuxaio.weighed_at = mn_now;
 }
 
@@ -1585,11 +1624,14 @@ linuxaio_poll (EV_P_ ev_tstamp timeout)
 
   linuxaio.hurried = 0;
 
-  if (timeout <= LINUXAIO_TS (0.) && linuxaio_quiet (EV_A))
-    return;
-
-  if (ecb_expect_false (linuxaio.changecnt >= EV_LINUXAIO_CHANGES || linuxaio.eventcnt >= EV_LINUXAIO_EVENTS))
+  if (ecb_expect_false (linuxaio.changecnt + linuxaio.eventcnt + linuxaio.vaincnt >= EV_LINUXAIO_EVENTS))
     linuxaio_weigh (EV_A);
+
+  if (timeout <= LINUXAIO_TS (0.) && linuxaio_quiet (EV_A))
+    {
+      ++linuxaio.vaincnt;
+      return;
+    }
 
   /* the short way of a loop that is on epoll altogether */
   if ((linuxaio.steady || linuxaio.watchcnt > EV_LINUXAIO_RING_MAX)
@@ -1631,6 +1673,7 @@ linuxaio_epoll_wait (EV_P_ ev_tstamp timeout)
   if (res >= 0)
     {
       linuxaio.eventcnt += res;
+      linuxaio.vaincnt  += !res && timeout <= LINUXAIO_TS (0.);
 
       /* beside a ring, but not one that is left anyway */
       if (linuxaio.inflightcnt && !linuxaio.draining)
@@ -1768,11 +1811,17 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
   LINUXAIO_FD *f;
   int write;
 
-  array_needsize (LINUXAIO_FD, linuxaio.fds, linuxaio.fdmax, fd + 1, linuxaio_zerofill);
-  f = linuxaio.fds + fd;
-
   linuxaio.watchcnt  += (nev != 0) - (oev != 0);
   linuxaio.changecnt += nev != 0;
+
+  if (!linuxaio.fds)
+    {
+      epoll_modify (EV_A_ fd, oev, nev);
+      return;
+    }
+
+  array_needsize (LINUXAIO_FD, linuxaio.fds, linuxaio.fdmax, fd + 1, linuxaio_zerofill);
+  f = linuxaio.fds + fd;
 
   if (anfds [fd].eflags & EV__IOFDSET)
     {
@@ -1828,6 +1877,7 @@ linuxaio_init (EV_P_ int flags)
   int fallback = epoll_init (EV_A_ flags);
 
   memset (&linuxaio, 0, sizeof (linuxaio));
+  linuxaio.weighed_at = mn_now;
 
   if (!fallback || !linuxaio_works ())
     return fallback;
@@ -1844,20 +1894,12 @@ ecb_cold
 static void
 linuxaio_forget (EV_P)
 {
-  int fd;
-
-  for (fd = 0; fd < linuxaio.fdmax; ++fd)
-    {
-      linuxaio.fds [fd].request [0] = 0;
-      linuxaio.fds [fd].request [1] = 0;
-      linuxaio.fds [fd].place       = LINUXAIO_UNDECIDED;
-      linuxaio.fds [fd].listed      = 0;
-      linuxaio.fds [fd].in_epoll    = 0;
-    }
-
   if (linuxaio.ctx)
     linuxaio_ring_forget (EV_A);
 
+  ev_free (linuxaio.fds);
+  linuxaio.fds    = 0;
+  linuxaio.fdmax  = 0;
   linuxaio.rearmcnt      = 0;
   linuxaio.retirecnt     = 0;
   linuxaio.retired_asked = 0;
@@ -1960,9 +2002,9 @@ ev_linuxaio_stats (EV_P_ struct ev_linuxaio_stats *stats) EV_LINUXAIO_NOEXCEPT
 
   memset (count, 0, sizeof (count));
 
-  for (fd = 0; fd < linuxaio.fdmax && fd < anfdmax; ++fd)
+  for (fd = 0; fd < anfdmax; ++fd)
     if (anfds [fd].events)
-      ++count [linuxaio.fds [fd].place];
+      ++count [fd < linuxaio.fdmax ? linuxaio.fds [fd].place : LINUXAIO_EPOLL_NO_RING];
 
   *stats = linuxaio.stats;
 

@@ -232,14 +232,15 @@ struct linuxaio_state
   int cancelledcnt;          /* cancelled ones whose event is still to come */
   int cancelled;             /* the one that was cancelled last, before it had completed */
 
-  LINUXAIO_FD *fds;
+  LINUXAIO_FD *fds;          /* 0: no ring was ever made, and all are on epoll */
   int fdmax;
   int *rearms;               /* fds to look at before the next wait */
   int rearmmax, rearmcnt;
   int watchcnt;              /* fds that are watched */
-  int changecnt;             /* changes and events since the loop was last weighed */
-  int eventcnt;
-  int epollcnt;              /* those of the events that came by epoll beside a ring */
+  int changecnt;             /* since the loop was last weighed: changes of what is watched, */
+  int eventcnt;              /* events, */
+  int epollcnt;              /* those of them that came by epoll beside a ring, */
+  int vaincnt;               /* and polls without waiting that found nothing */
   ev_tstamp weighed_at;      /* when that was (monotonic) */
   int sweep;                 /* next fd to look at for one that could live in the ring again */
 
@@ -254,7 +255,7 @@ struct linuxaio_state
   unsigned char no_pwait2;   /* epoll_pwait2 is missing or forbidden */
   unsigned char broken;      /* events could not be had by system call: to be abandoned */
   unsigned char crowded;     /* the kernel had no room where there should have been some */
-  unsigned char lively;      /* was seen to change much: worth a ring even for few fds */
+  unsigned char lively;      /* was seen to gain from a ring */
   unsigned char steady;      /* was seen to gain nothing from the ring */
   unsigned char draining;    /* steady, or more fds than the ring is for: it is being emptied */
   unsigned char hurried;     /* a kernel worker was slow: not waited for again in this iteration */
