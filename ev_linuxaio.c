@@ -1553,7 +1553,7 @@ linuxaio_poll_both (EV_P)
   linuxaio.epoll_ready = 1;
 }
 
-/* whether there is nothing to arm and nothing in the ring: a poll that must not wait is over */
+/* whether there is nothing to arm, to move or in the ring: a poll that must not wait is over */
 inline_size
 int
 linuxaio_quiet (EV_P)
@@ -1561,6 +1561,7 @@ linuxaio_quiet (EV_P)
   return linuxaio.ring
       && linuxaio.ring->head == *(volatile uint32_t *)&linuxaio.ring->tail
       && linuxaio.requests [0].phase == LINUXAIO_IN_FLIGHT
+      && linuxaio.sweep >= linuxaio.fdmax
       && !(linuxaio.rearmcnt | epoll_epermcnt);
 }
 

@@ -33,9 +33,9 @@
 #endif
 
 /*
- * What a test runs on. COLD is a linuxaio loop as it is created: it watches
- * few fds and so has no ring yet. RING is one that has been given enough idle
- * sockets to watch that it has made a ring, and serves what comes from there.
+ * What a test runs on. COLD is a linuxaio loop as it is created: it has no ring
+ * yet. RING is one that has been polled while it watched some idle sockets until
+ * it has made a ring, and serves what comes from there.
  */
 enum
 {
@@ -80,6 +80,8 @@ struct ev_loop *another_loop (void);
 /* blocks of memory that libev has allocated and not freed */
 int allocated_blocks (void);
 
+/* polls a loop that has nothing to do until it has made a ring, where its number of fds alone does not do that */
+void gain (EV_P);
 /* makes a loop of this backend create its ring; forget_idle closes the sockets, when the loop is gone */
 void warm (EV_P);
 void forget_idle (void);

@@ -96,6 +96,9 @@ START_TEST (thousands_of_fds_come_one_by_one_and_go_again)
     {
       start (i);
 
+      if (i == 16)
+        gain (EV_A);
+
       if (i == step || i == many - 1)
         {
           settle (EV_A);
@@ -203,6 +206,9 @@ START_TEST (ring_is_replaced_by_larger_ones)
     {
       start (i);
       ev_run (EV_A_ EVRUN_NOWAIT);
+
+      if (i == 16)
+        gain (EV_A);
     }
 
   settle (EV_A);
@@ -248,7 +254,7 @@ START_TEST (fds_beyond_the_ring_are_served_by_epoll_and_come_back)
   expect_all_served (0, many);
 
   if (many == MANY)
-    claim (stats.epoll_overflow + stats.epoll_no_ring > 0);
+    claim (stats.epoll_overflow + stats.epoll_no_ring + stats.epoll_steady > 0);
 
   for (i = 200; i < many; ++i)
     probe_stop (EV_A_ probes + i);

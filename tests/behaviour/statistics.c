@@ -66,6 +66,124 @@ START_TEST (loop_with_few_fds_has_no_ring)
 }
 END_TEST
 
+/* n sockets that are watched, and given events */
+static void
+open_crowd (probe *p, int (*fd) [2], int n)
+{
+  int i;
+
+  for (i = 0; i < n; ++i)
+    {
+      sockets (fd [i]);
+      probe_start (EV_A_ p + i, fd [i][0], EV_READ);
+      p [i].eat = 1;
+    }
+}
+
+static void
+close_crowd (probe *p, int (*fd) [2], int n)
+{
+  int i;
+
+  for (i = 0; i < n; ++i)
+    {
+      probe_stop (EV_A_ p + i);
+      close_both (fd [i]);
+    }
+}
+
+/* as many events as it takes to be weighed twice */
+static void
+serve_steadily (int (*fd) [2], int n)
+{
+  int round, i, before;
+
+  for (round = 0; round * n < 9000; ++round)
+    {
+      for (i = 0, before = places; i < n; ++i)
+        put (fd [i][1]);
+
+      run_until (places - before >= n);
+    }
+}
+
+START_TEST (loop_that_never_changes_makes_no_ring)
+{
+  int fd [100][2];
+  probe p [100];
+
+  open_crowd (p, fd, 100);
+  serve_steadily (fd, 100);
+  claim (stats.ring_entries == 0 && stats.submit_calls == 0);
+  claim (stats.epoll_no_ring == 100);
+  close_crowd (p, fd, 100);
+}
+END_TEST
+
+START_TEST (loop_whose_watchers_are_restarted_while_armed_makes_no_ring)
+{
+  int fd [100][2], round, i;
+  probe p [100];
+
+  open_crowd (p, fd, 100);
+
+  for (round = 0; round < 2000; ++round)
+    {
+      for (i = 0; i < 10; ++i)
+        ev_io_stop (EV_A_ &p [(round * 10 + i) % 100].io);
+
+      ev_run (EV_A_ EVRUN_NOWAIT);
+
+      for (i = 0; i < 10; ++i)
+        ev_io_start (EV_A_ &p [(round * 10 + i) % 100].io);
+
+      ev_run (EV_A_ EVRUN_NOWAIT);
+    }
+
+  claim (stats.ring_entries == 0 && stats.submit_calls == 0);
+  close_crowd (p, fd, 100);
+}
+END_TEST
+
+START_TEST (loop_that_polls_in_vain_makes_a_ring)
+{
+  int fd [100][2];
+  probe p [100];
+
+  open_crowd (p, fd, 100);
+  gain (EV_A);
+  settle (EV_A);
+  claim (stats.ring_fds == 100);
+  claim (stats.epoll_fds == 0);
+  close_crowd (p, fd, 100);
+}
+END_TEST
+
+START_TEST (loop_that_changes_no_more_leaves_the_ring_and_comes_back)
+{
+  int fd [100][2], guard_polls = 0;
+  probe p [100];
+
+  open_crowd (p, fd, 100);
+  settle (EV_A);
+  claim (stats.ring_fds == (unsigned)idle_fds + 100);
+  serve_steadily (fd, 100);
+  settle (EV_A);
+  claim (stats.epoll_steady == (unsigned)idle_fds + 100);
+
+  do
+    {
+      ev_run (EV_A_ EVRUN_NOWAIT);
+      ev_linuxaio_stats (EV_A_ &stats);
+    }
+  while (stats.epoll_steady && ++guard_polls < 100000);
+
+  claim (stats.ring_fds == (unsigned)idle_fds + 100);
+  serve_steadily (fd, 100);
+  close_crowd (p, fd, 100);
+}
+END_TEST
+
 START_TEST (loop_with_few_fds_makes_a_ring_when_they_change_a_lot)
 {
   int fd [8][2], i, round;
@@ -372,6 +490,9 @@ add (TCase *tc, unsigned on)
     {
       tcase_add_test (tc, loop_with_few_fds_has_no_ring);
       tcase_add_test (tc, loop_with_few_fds_makes_a_ring_when_they_change_a_lot);
+      tcase_add_test (tc, loop_that_never_changes_makes_no_ring);
+      tcase_add_test (tc, loop_whose_watchers_are_restarted_while_armed_makes_no_ring);
+      tcase_add_test (tc, loop_that_polls_in_vain_makes_a_ring);
     }
 
   if (DEFAULT_POLICY && on & RING)
@@ -383,6 +504,7 @@ add (TCase *tc, unsigned on)
       tcase_add_test (tc, fd_that_is_stopped_while_armed_again_and_again_is_parked);
       tcase_add_test (tc, change_of_the_mask_needs_no_cancel);
       tcase_add_test (tc, one_shot_use_needs_no_cancel);
+      tcase_add_test (tc, loop_that_changes_no_more_leaves_the_ring_and_comes_back);
     }
 }
 

@@ -240,7 +240,7 @@ build_program (void)
   program [size++] = 10;          /* 48 slots */
   program [size++] = 2 | 3 << 3 | 1 << 6; /* a ring of 4 requests at once, one of 40 later */
   program [size++] = 8 | 16;      /* signals; watchers stopped at the end */
-  program [size++] = 63;          /* never steady */
+  program [size++] = 63;          /* never weighed */
 
   part_growth ();
   part_kinds ();

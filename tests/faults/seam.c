@@ -8,8 +8,8 @@
 #include "seam.h"
 
 /* as ev_linuxaio.c has them, until seam_limits () */
-int seam_ring_fds = 32, seam_ring_min = 62, seam_ring_max = 1022, seam_changes = 1000, seam_events = 4000;
-double seam_steady_rate = 150000.;
+int seam_ring_fds = 32, seam_ring_min = 62, seam_ring_max = 1022, seam_changes = 800, seam_events = 4000;
+double seam_lively_seconds = 1.;
 int seam_ring;
 int (*seam_destroyer) (unsigned long context);
 
@@ -37,20 +37,20 @@ static struct
 } plan [SEAM_COUNT];
 
 void
-seam_limits (unsigned char ring, unsigned char steady)
+seam_limits (unsigned char ring, unsigned char weigh)
 {
   static const short mins    [8] = { 1, 2, 4, 8, 16, 30, 62, 62 };
   static const short maxs    [8] = { 2, 6, 16, 40, 62, 254, 1022, 1022 };
   static const short fds     [4] = { 0, 1, 6, 32 };
   static const short changes [4] = { 1, 8, 200, 1000 };
-  static const short events  [4] = { 20, 500, 4000, 4000 };
+  static const int   events  [4] = { 20, 500, 4000, 4000 };
 
-  seam_ring_min    = mins [ring & 7];
-  seam_ring_max    = maxs [ring >> 3 & 7];
-  seam_ring_fds    = fds [ring >> 6];
-  seam_changes     = changes [steady & 3];
-  seam_events      = events [steady >> 2 & 3];
-  seam_steady_rate = steady & 48 ? 1e12 : 1e5; /* most programs never count as steady */
+  seam_ring_min = mins [ring & 7];
+  seam_ring_max = maxs [ring >> 3 & 7];
+  seam_ring_fds = fds [ring >> 6];
+  seam_changes  = changes [weigh & 3];
+  seam_events   = weigh & 32 ? 1000000 : events [weigh >> 2 & 3]; /* half of the programs are never weighed */
+  seam_lively_seconds = weigh & 16 ? 1e9 : 1.;
 
   if (seam_ring_max < seam_ring_min)
     seam_ring_max = seam_ring_min;

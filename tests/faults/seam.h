@@ -45,10 +45,10 @@ enum seam_call
 
 /* the policy of the backend, as variables: given to ev_linuxaio.c with -D */
 extern int seam_ring_fds, seam_ring_min, seam_ring_max, seam_changes, seam_events;
-extern double seam_steady_rate;
+extern double seam_lively_seconds;
 
-/* picks limits that make a ring early and small, or leave it as it is; when to leave it again */
-void seam_limits (unsigned char ring, unsigned char steady);
+/* picks limits that make a ring early and small, or leave it as it is; when to weigh the loop */
+void seam_limits (unsigned char ring, unsigned char weigh);
 
 /*
  * Waits until nobody uses up the AIO quota on purpose, and keeps it like that
