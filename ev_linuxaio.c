@@ -1179,11 +1179,9 @@ linuxaio_ring_create (EV_P)
 {
   aio_context_t ctx;
   int asked;
+  int wanted = linuxaio.lively || linuxaio.busy_poll > LINUXAIO_TS (0.) || linuxaio.watchcnt >= EV_LINUXAIO_RING_FDS;
 
-  if (linuxaio.watchcnt < EV_LINUXAIO_RING_FDS && !linuxaio.lively)
-    return;
-
-  if (linuxaio.watchcnt > EV_LINUXAIO_RING_MAX || linuxaio.steady)
+  if (!wanted || linuxaio.watchcnt > EV_LINUXAIO_RING_MAX || linuxaio.steady)
     return;
 
   asked = linuxaio_ring_find (EV_A_ linuxaio.watchcnt, &ctx);
@@ -1302,7 +1300,7 @@ linuxaio_weigh (EV_P)
                  && saved > futile
                  && mn_now - linuxaio.weighed_at < EV_LINUXAIO_LIVELY_SECONDS;
 
-  if (linuxaio.lively)
+  if (linuxaio.lively || linuxaio.busy_poll > LINUXAIO_TS (0.))
     linuxaio.steady = 0;
   else if (saved < EV_LINUXAIO_CHANGES || linuxaio.epollcnt > linuxaio.eventcnt / 2)
     linuxaio.steady = 1;
@@ -2029,8 +2027,11 @@ ev_linuxaio_stats (EV_P_ struct ev_linuxaio_stats *stats) EV_LINUXAIO_NOEXCEPT
 void
 ev_linuxaio_busy_poll (EV_P_ ev_tstamp seconds) EV_LINUXAIO_NOEXCEPT
 {
-  if (backend == EVBACKEND_LINUXAIO)
-    linuxaio.busy_poll = seconds;
+  if (backend != EVBACKEND_LINUXAIO)
+    return;
+
+  linuxaio.busy_poll = seconds;
+  linuxaio.steady    = 0; /* until it is weighed again */
 }
 
 #undef LINUXAIO_VERSION

@@ -82,8 +82,9 @@ EV_API_DECL int ev_linuxaio_stats (EV_P_ struct ev_linuxaio_stats *stats) EV_LIN
 /*
  * Before sleeping, watch the ring in user space for up to that many seconds.
  * Saves the wake-up (some microseconds) when events are expected sooner, and
- * burns a CPU meanwhile. 0, the default, switches it off. Has no effect on a
- * loop that does not use this backend or has nothing in the ring.
+ * burns a CPU meanwhile. The loop makes a ring for that, whether or not it gains
+ * from one otherwise. 0, the default, switches it off. Has no effect on a loop
+ * that does not use this backend.
  */
 EV_API_DECL void ev_linuxaio_busy_poll (EV_P_ ev_tstamp seconds) EV_LINUXAIO_NOEXCEPT;
 

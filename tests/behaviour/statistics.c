@@ -456,6 +456,7 @@ START_TEST (busy_polling_loses_no_event)
   p.eat = 1;
   exchange (&p, fd [0], 500);
   ck_assert (child_ok (child));
+  claim (stats.ring_fds > 0);
 
   ev_signal_init (&usr1, (void (*) (EV_P_ ev_signal *, int))count_cb, SIGUSR1);
   usr1.data = &signals;

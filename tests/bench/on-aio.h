@@ -206,7 +206,7 @@ static int
 loop_new (void)
 {
   /* valgrind has a ring of more than one page wrong */
-  unsigned want = on_valgrind () ? 62 : opt.n + opt.active + 512;
+  unsigned want = on_valgrind () ? 62 : opt.n + opt.active + 1024;
 
   ctx = 0;
   queue_len = 0;

@@ -24,16 +24,9 @@ IO_CB (once_cb)
 }
 
 static void
-register_round (const int *fds, struct chan *first)
+register_all (const int *fds)
 {
   int k;
-
-  if (!loop_new ())
-    fail ("loop");
-
-  io_init (&first->io, no_cb, first->fd, IO_READ);
-  io_start (&first->io);
-  turn_nowait ();
 
   section_begin ();
 
@@ -49,6 +42,18 @@ register_round (const int *fds, struct chan *first)
   /* they really are armed: the first and the last */
   expect_event (fds [0], fds [1], &chans [0].io);
   expect_event (fds [opt.n - 1], fds [opt.n - 2], &chans [opt.n - 1].io);
+}
+
+static void
+register_round (const int *fds, struct chan *first)
+{
+  if (!loop_new ())
+    fail ("loop");
+
+  io_init (&first->io, no_cb, first->fd, IO_READ);
+  io_start (&first->io);
+  turn_nowait ();
+  register_all (fds);
 }
 
 static void
@@ -81,6 +86,64 @@ w_register (void)
     {
       register_round (fds, &first);
       register_undo (&first);
+
+      if (round < rounds - 1)
+        loop_del ();
+
+      if (out_of_time ())
+        break;
+    }
+}
+
+/*****************************************************************************/
+/* burst: the same in a loop that has been running for a while with 100 idle
+ * sockets, polling without waiting: ours has a ring by then.
+ */
+
+#define BURST_BESIDE 100
+#define BURST_POLLS  20000
+
+static void
+burst_round (const int *fds, const int *beside)
+{
+  int k;
+
+  if (!loop_new ())
+    fail ("loop");
+
+  for (k = 0; k < BURST_BESIDE; ++k)
+    {
+      io_init (&chans [opt.n + k].io, no_cb, beside [k], IO_READ);
+      io_start (&chans [opt.n + k].io);
+    }
+
+  for (k = 0; k < BURST_POLLS; ++k)
+    turn_nowait ();
+
+  register_all (fds);
+}
+
+static void
+w_burst (void)
+{
+  int *fds, *beside, rounds, round, k;
+
+  limit_n (1, BURST_BESIDE);
+  opt.n &= ~1;
+  rounds = rounds_or (opt.n <= 100 ? 15 : opt.n <= 1000 ? 7 : 3);
+  fds = make_idle (opt.n);
+  beside = make_idle (BURST_BESIDE);
+  chans = new_chans (opt.n + BURST_BESIDE);
+  loop_del ();
+
+  for (round = 0; round < rounds; ++round)
+    {
+      burst_round (fds, beside);
+
+      for (k = 0; k < opt.n + BURST_BESIDE; ++k)
+        io_stop (&chans [k].io);
+
+      turn_nowait ();
 
       if (round < rounds - 1)
         loop_del ();

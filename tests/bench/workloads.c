@@ -184,6 +184,7 @@ const struct workload workloads [] =
   { "readwrite"    , w_readwrite    , "what the ring does, without a loop" },
   { "oneshot"      , w_oneshot      , "start, wait, stop for each event, as coroutines do" },
   { "register"     , w_register     , "start n sockets in a running loop: per fd" },
+  { "burst"        , w_burst        , "the same in a loop that polls without waiting" },
   { "stopstart"    , w_stopstart    , "stop and restart armed watchers" },
   { "reset"        , w_reset        , "stop, set and start armed watchers in one iteration" },
   { "nowait"       , w_nowait       , "a turn of the loop that finds nothing" },
