@@ -22,7 +22,7 @@ BENCH_DEPENDS  := $(BENCH_SOURCES) $(wildcard tests/bench/w_*.c tests/bench/*.h)
 BENCH_LIBEV    := $(addprefix $(BENCH_DIR)/,bench-libev bench-upstream)
 BENCH_OTHERS   := $(addprefix $(BENCH_DIR)/,bench-libevent bench-libuv bench-bare-epoll bench-bare-aio bench-bare-uring)
 
-.PHONY: bench-full bench-short bench-programs bench-link bench-link-libev \
+.PHONY: bench-full bench-short bench-programs bench-link bench-link-counted \
         bench-counters bench-counters-table bench-counters-program check-bench-counters
 
 # libev is built by `make all pristine`, under the lock of the Makefile, not by
@@ -37,15 +37,17 @@ bench-libev-at = -L$(1)/lib -Wl,-rpath,'$$ORIGIN/../$(notdir $(1))/lib' -lev -lm
 $(BENCH_DIR)/bench-libev: $(BENCH_DEPENDS) $(BENCH_INST)
 	@$(call bench-program,on-libev.h,libev,-DBENCH_LINUXAIO_STATS -isystem $(INST)/include,$(call bench-libev-at,$(INST)))
 
-# for callgrind: valgrind sees no more than the first page of a ring, and all is
-# slower there
-BENCH_COUNTED   = -DEV_LINUXAIO_VALGRIND=1 -DEV_LINUXAIO_RING_MAX=62 -DEV_LINUXAIO_LIVELY_SECONDS=1e9
+# under strace and callgrind all takes longer than the policy allows; and valgrind
+# sees no more than the first page of a ring
 bench-libflags  = $(shell sed -n 's/^CFLAGS = //p' $(BUILD)/libev/Makefile)
+BENCH_COUNTED_FLAGS_bench-strace    = -DEV_LINUXAIO_LIVELY_SECONDS=1e9
+BENCH_COUNTED_FLAGS_bench-callgrind = -DEV_LINUXAIO_LIVELY_SECONDS=1e9 -DEV_LINUXAIO_VALGRIND=1 -DEV_LINUXAIO_RING_MAX=62
+BENCH_COUNTED  := $(addprefix $(BENCH_DIR)/,bench-strace bench-callgrind)
 
-$(BENCH_DIR)/bench-counted: $(BENCH_DEPENDS) $(BENCH_INST)
+$(BENCH_COUNTED): $(BENCH_DEPENDS) $(BENCH_INST)
 	@mkdir -p $(BENCH_DIR)
-	@$(CC) $(bench-libflags) -w $(BENCH_COUNTED) -DHAVE_CONFIG_H -I$(BUILD)/libev -c $(BUILD)/libev/ev.c -o $(BENCH_DIR)/ev-counted.o
-	@$(call bench-program,on-libev.h,libev,-DBENCH_LINUXAIO_STATS -isystem $(INST)/include,$(BENCH_DIR)/ev-counted.o -lm)
+	@$(CC) $(bench-libflags) -w $(BENCH_COUNTED_FLAGS_$(@F)) -DHAVE_CONFIG_H -I$(BUILD)/libev -c $(BUILD)/libev/ev.c -o $@.o
+	@$(call bench-program,on-libev.h,libev,-DBENCH_LINUXAIO_STATS -isystem $(INST)/include,$@.o -lm)
 
 $(BENCH_DIR)/bench-upstream: $(BENCH_DEPENDS) $(BENCH_PRISTINE)
 	@$(call bench-program,on-libev.h,upstream,-isystem $(BUILD)/pristine-inst/include,$(call bench-libev-at,$(BUILD)/pristine-inst))
@@ -73,7 +75,7 @@ $(BENCH_DIR)/httpd: tests/bench/httpd.c tests/bench/targets.mk $(BENCH_INST)
 bench-link: $(BENCH_LIBEV) $(BENCH_OTHERS) $(BENCH_DIR)/httpd
 	@:
 
-bench-link-libev: $(BENCH_DIR)/bench-libev
+bench-link-counted: $(BENCH_COUNTED)
 	@:
 
 bench-programs:
@@ -88,14 +90,14 @@ bench-short: bench-programs
 	@tests/bench/run --build $(BUILD) --short --rows "$(ROWS)" --peers "$(PEERS)" --n "$(N)" --pairs $(or $(PAIRS),0)
 
 bench-counters: bench-programs
-	@$(MAKE) $(BENCH_DIR)/bench-counted
+	@$(MAKE) bench-link-counted
 	@tests/bench/counters --build $(BUILD) --rows "$(ROWS)"
 
 # these need nothing but the library itself
 bench-counters-program: all
 	@$(call need,python3,python3)
 	@$(call need,strace,strace)
-	@$(MAKE) bench-link-libev
+	@$(MAKE) $(BENCH_DIR)/bench-strace
 
 bench-counters-table: bench-counters-program
 	@tests/bench/counters --build $(BUILD) --write tests/bench/counters.txt

@@ -229,7 +229,7 @@ w_nowait (void)
 {
   limit_n (1, 0);
   idle_world (opt.n);
-  drive_warm (step_nowait, 2000);
+  drive_warm (step_nowait, warm (0));
   drive (step_nowait, ops_or (200000));
   drive_clocked (step_nowait, 20000);
 }

@@ -124,7 +124,7 @@ accept_some (int default_active, long ops)
   io_init (&listener.io, accept_cb, listener.fd, IO_READ);
   io_start (&listener.io);
 
-  drive_warm (step_accept, ops / 10);
+  drive_warm (step_accept, warm (ops));
   drive (step_accept, ops);
   drive_clocked (step_accept, ops / 4);
   io_stop (&listener.io);

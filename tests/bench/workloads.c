@@ -88,7 +88,7 @@ drive_warm (void (*step) (void), long ops)
 static long
 warm (long ops)
 {
-  return ops / 20 + 2 * opt.n + 2000;
+  return ops / 20 + 2 * opt.n + 6000;
 }
 
 static long
