@@ -93,8 +93,8 @@
 /* seconds to wait for a kernel worker when an armed fd is stopped: it takes 3 us, unless the machine is busy */
 #define LINUXAIO_AWAIT_SECONDS LINUXAIO_TS (50e-6)
 
-/* the same for a connected datagram socket, whose name others may be waiting for: some time slices of a busy machine */
-#define LINUXAIO_AWAIT_NAME_SECONDS LINUXAIO_TS (20e-3)
+/* the same where more depends on it (the name of a connected datagram socket, an event): some time slices of a busy machine */
+#define LINUXAIO_AWAIT_LONG_SECONDS LINUXAIO_TS (20e-3)
 
 /* seconds it may take a worker on another CPU from the event to the fput, which comes next */
 #define LINUXAIO_FPUT_SECONDS LINUXAIO_TS (1e-6)
@@ -635,12 +635,19 @@ linuxaio_rearm (EV_P_ int fd)
 /*****************************************************************************/
 /* where an fd lives */
 
-/* a kind of file that has no name in stat, so it is asked from /proc (2.7 us) */
+/*
+ * What only the name in /proc tells (2.7 us): which of the files without a type
+ * the ring may hold, and which depend on the process that asks. For a request
+ * that may be a worker of the kernel, and an epoll fd that is asked by one drops
+ * what seems not to be ready, for good (fs/eventpoll.c: __ep_eventpoll_poll).
+ * Such are signalfds, binders, and epoll fds, in which there may be others.
+ */
 ecb_cold
 static int
-linuxaio_admits_anon (int fd)
+linuxaio_kind_by_name (int fd)
 {
-  static const char *const good [] = { "eventfd", "timerfd", "inotify", "eventpoll", "pidfd" };
+  static const char *const good []     = { "eventfd", "timerfd", "inotify", "pidfd" };
+  static const char *const personal [] = { "signalfd", "eventpoll", "binder" };
   char path [sizeof ("/proc/self/fd/") + sizeof (int) * 3];
   char name [64];
   unsigned i;
@@ -655,12 +662,54 @@ linuxaio_admits_anon (int fd)
 
   len = evsys_readlink (p, name, sizeof (name) - 1);
   if (len <= 0)
-    return 0;
+    return LINUXAIO_EPOLL_NO_RING;
 
   name [len] = 0;
 
+  for (i = 0; i < sizeof (personal) / sizeof (personal [0]); ++i)
+    if (strstr (name, personal [i]))
+      return LINUXAIO_EPOLL_NO_RING;
+
   for (i = 0; i < sizeof (good) / sizeof (good [0]); ++i)
     if (!strncmp (name, "anon_inode:", 11) && strstr (name + 11, good [i]))
+      return LINUXAIO_IN_RING;
+
+  return LINUXAIO_EPOLL_KIND;
+}
+
+/* of a file that is not a socket: see linuxaio_kind. tells, too, whether it is a pipe */
+ecb_cold
+static int
+linuxaio_kind_of_file (EV_P_ int fd, int *pipe)
+{
+  struct stat st;
+
+  if (fd == evpipe [0] || fd == evpipe [1])
+    return LINUXAIO_IN_RING;
+
+  if (evsys_fstat (fd, &st) < 0)
+    return LINUXAIO_EPOLL_KIND;
+
+  *pipe = !!S_ISFIFO (st.st_mode);
+
+  if (*pipe)
+    return LINUXAIO_IN_RING;
+
+  if (S_ISCHR (st.st_mode) || !(st.st_mode & S_IFMT))
+    return linuxaio_kind_by_name (fd);
+
+  return LINUXAIO_EPOLL_KIND;
+}
+
+/* whether an fd is watched beside which there must be no ring */
+ecb_cold
+static int
+linuxaio_watches_personal (EV_P)
+{
+  int fd, pipe;
+
+  for (fd = 0; fd < anfdmax; ++fd)
+    if (anfds [fd].events && linuxaio_kind_of_file (EV_A_ fd, &pipe) == LINUXAIO_EPOLL_NO_RING)
       return 1;
 
   return 0;
@@ -678,37 +727,29 @@ linuxaio_admits_unconnected (int fd)
 }
 
 /*
- * Whether the ring may hold this kind of file: connected sockets, pipes and
- * those anonymous inodes whose poll does not care which process asks. Not
- * admitted: signalfd (its requests never complete, fs/signalfd.c asks for the
- * signals of the kernel worker), listening sockets, unconnected datagram
- * sockets, devices, and files that are always ready.
- * One system call for a connected socket (0.2 us), two for a pipe (0.4 us).
+ * Where this kind of file may live. In the ring: connected sockets, pipes and
+ * some files without a type. On epoll: listening sockets, unconnected datagram
+ * sockets, devices, files that are always ready. And some are served well only
+ * if there is no ring at all (LINUXAIO_EPOLL_NO_RING), see above.
+ * One system call for a connected socket (0.2 - 0.5 us), two for a pipe.
  */
 static int
-linuxaio_admits (EV_P_ int fd)
+linuxaio_kind (EV_P_ int fd)
 {
-  struct stat st;
-  int res = evsys_getpeername (fd);
-
-  linuxaio.fds [fd].pipe = 0;
+  int pipe = 0;
+  int res  = evsys_getpeername (fd);
+  int kind = LINUXAIO_EPOLL_KIND;
 
   if (ecb_expect_true (!res))
-    return 1;
+    kind = LINUXAIO_IN_RING;
+  else if (res == -ENOTSOCK)
+    kind = linuxaio_kind_of_file (EV_A_ fd, &pipe);
+  else if (res != -EBADF && linuxaio_admits_unconnected (fd))
+    kind = LINUXAIO_IN_RING;
 
-  if (res != -ENOTSOCK)
-    return res != -EBADF && linuxaio_admits_unconnected (fd);
+  linuxaio.fds [fd].pipe = pipe;
 
-  if (fd == evpipe [0] || fd == evpipe [1])
-    return 1;
-
-  if (evsys_fstat (fd, &st) < 0)
-    return 0;
-
-  linuxaio.fds [fd].pipe = !!S_ISFIFO (st.st_mode);
-
-  return linuxaio.fds [fd].pipe
-      || (!(st.st_mode & S_IFMT) && linuxaio_admits_anon (fd));
+  return kind;
 }
 
 /* where the fds go that a ring that is being emptied does not hold */
@@ -719,22 +760,27 @@ linuxaio_drained (EV_P)
   return linuxaio.steady ? LINUXAIO_EPOLL_STEADY : LINUXAIO_EPOLL_OVERFLOW;
 }
 
+static void linuxaio_ring_yield (EV_P);
+
 /* decides where a newly set fd lives */
 static int
 linuxaio_decide (EV_P_ int fd)
 {
-  LINUXAIO_FD *f = linuxaio.fds + fd;
+  int kind;
 
   if (!linuxaio.ctx)
     return LINUXAIO_EPOLL_NO_RING;
 
-  if (f->parked)
-    return LINUXAIO_EPOLL_PARKED;
+  kind = linuxaio_kind (EV_A_ fd);
 
-  if (linuxaio.draining)
-    return linuxaio_drained (EV_A);
+  if (ecb_expect_false (kind == LINUXAIO_EPOLL_NO_RING))
+    linuxaio_ring_yield (EV_A);
+  else if (kind == LINUXAIO_IN_RING && linuxaio.fds [fd].parked)
+    kind = LINUXAIO_EPOLL_PARKED;
+  else if (kind == LINUXAIO_IN_RING && linuxaio.draining)
+    kind = linuxaio_drained (EV_A);
 
-  return linuxaio_admits (EV_A_ fd) ? LINUXAIO_IN_RING : LINUXAIO_EPOLL_KIND;
+  return kind;
 }
 
 /* has epoll serve the fd, or changes what it does: see epoll_modify */
@@ -907,6 +953,38 @@ linuxaio_complete_all (EV_P_ const struct io_event *events, int count)
     live += linuxaio_complete (EV_A_ events++);
 
   return live;
+}
+
+/*
+ * Waits, for that many seconds at most, until the kernel worker that deals with
+ * the request that was cancelled last has let go of the file; its event is
+ * looked for among those that come after tail. Otherwise a close right after
+ * would not be the last one, and the file would live on for up to 12 ms
+ * (fs/file_table.c: fput of a kernel thread goes to delayed_fput_work).
+ */
+static void
+linuxaio_await (EV_P_ uint32_t tail, ev_tstamp seconds)
+{
+  const struct io_event *events = (const struct io_event *)(linuxaio.ring + 1);
+  ev_tstamp until = get_clock () + seconds;
+  int gone = 0;
+
+  do
+    while (tail != *(volatile uint32_t *)&linuxaio.ring->tail && !gone)
+      {
+        ECB_MEMORY_FENCE_ACQUIRE; /* as in linuxaio_reap */
+
+        gone = events [tail].data == (uint64_t)linuxaio.cancelled;
+
+        if (gone)
+          until = get_clock () + LINUXAIO_FPUT_SECONDS;
+
+        if (++tail == linuxaio.ring->nr)
+          tail = 0;
+      }
+  while (get_clock () < until);
+
+  linuxaio.hurried = !gone;
 }
 
 /* takes events by system call, without waiting */
@@ -1137,6 +1215,27 @@ linuxaio_ring_abandon (EV_P)
 }
 
 /*
+ * A file is to be watched beside which there must be no ring. No worker must be
+ * looking at epoll any more when it is registered there, so that is waited for.
+ */
+ecb_cold
+static void
+linuxaio_ring_yield (EV_P)
+{
+  uint32_t tail = linuxaio.ring ? linuxaio.ring->tail : 0;
+
+  linuxaio.cancelled = -1;
+
+  if (linuxaio.requests [0].phase == LINUXAIO_IN_FLIGHT)
+    linuxaio_request_cancel (EV_A_ 0);
+
+  if (linuxaio.cancelled >= 0 && linuxaio.ring)
+    linuxaio_await (EV_A_ tail, LINUXAIO_AWAIT_LONG_SECONDS);
+
+  linuxaio_ring_abandon (EV_A);
+}
+
+/*
  * Makes a context on which that many requests are certain to fit, or one with
  * less room, if that is all there is, but with more than the present one has.
  * Returns what io_setup was asked for, 0 if it was in vain.
@@ -1182,6 +1281,10 @@ linuxaio_ring_create (EV_P)
   int wanted = linuxaio.lively || linuxaio.busy_poll > LINUXAIO_TS (0.) || linuxaio.watchcnt >= EV_LINUXAIO_RING_FDS;
 
   if (!wanted || linuxaio.watchcnt > EV_LINUXAIO_RING_MAX || linuxaio.steady)
+    return;
+
+  linuxaio.unusable = linuxaio_watches_personal (EV_A);
+  if (linuxaio.unusable)
     return;
 
   asked = linuxaio_ring_find (EV_A_ linuxaio.watchcnt, &ctx);
@@ -1710,38 +1813,6 @@ linuxaio_predict (LINUXAIO_FD *f, int cancelled)
 }
 
 /*
- * Waits, for that many seconds at most, until the kernel worker that deals with
- * the request that was cancelled last has let go of the file; its event is
- * looked for among those that come after tail. Otherwise a close right after
- * would not be the last one, and the file would live on for up to 12 ms
- * (fs/file_table.c: fput of a kernel thread goes to delayed_fput_work).
- */
-static void
-linuxaio_await (EV_P_ uint32_t tail, ev_tstamp seconds)
-{
-  const struct io_event *events = (const struct io_event *)(linuxaio.ring + 1);
-  ev_tstamp until = get_clock () + seconds;
-  int gone = 0;
-
-  do
-    while (tail != *(volatile uint32_t *)&linuxaio.ring->tail && !gone)
-      {
-        ECB_MEMORY_FENCE_ACQUIRE; /* as in linuxaio_reap */
-
-        gone = events [tail].data == (uint64_t)linuxaio.cancelled;
-
-        if (gone)
-          until = get_clock () + LINUXAIO_FPUT_SECONDS;
-
-        if (++tail == linuxaio.ring->nr)
-          tail = 0;
-      }
-  while (get_clock () < until);
-
-  linuxaio.hurried = !gone;
-}
-
-/*
  * Gives up what is in flight for an fd that may be closed next. The other end
  * of a connection can wait for that, if need be, but the name of a datagram
  * socket has to be free at once. (Other sockets with names are not in the ring.)
@@ -1758,7 +1829,7 @@ linuxaio_release_ring (EV_P_ int fd)
   if (linuxaio.cancelled && linuxaio.ring)
     {
       if (evsys_getsockopt (fd, SO_TYPE) == SOCK_DGRAM)
-        linuxaio_await (EV_A_ tail, LINUXAIO_AWAIT_NAME_SECONDS);
+        linuxaio_await (EV_A_ tail, LINUXAIO_AWAIT_LONG_SECONDS);
       else if (!linuxaio.hurried)
         linuxaio_await (EV_A_ tail, LINUXAIO_AWAIT_SECONDS);
     }

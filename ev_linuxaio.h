@@ -252,7 +252,7 @@ struct linuxaio_state
   char *alive;               /* a page that reads 0 after a fork, 0: no ring was ever made */
   ev_tstamp retry_at;        /* no new io_setup before that (monotonic) */
   ev_tstamp busy_poll;       /* seconds to watch the ring before sleeping */
-  unsigned char unusable;    /* the ring turned out not to work on this host */
+  unsigned char unusable;    /* the ring does not work on this host, or must not be beside what the loop watches */
   unsigned char no_pwait2;   /* epoll_pwait2 is missing or forbidden */
   unsigned char broken;      /* events could not be had by system call: to be abandoned */
   unsigned char crowded;     /* the kernel had no room where there should have been some */

@@ -155,14 +155,17 @@ START_TEST (anonymous_files_are_known_by_their_name)
   sigset_t none;
 
   sigemptyset (&none);
-  ck_assert_int_eq (linuxaio_admits_anon (fd), 1);
+  ck_assert_int_eq (linuxaio_kind_by_name (fd), LINUXAIO_IN_RING);
   close (fd);
-  ck_assert_int_eq (linuxaio_admits_anon (fd), 0);
+  ck_assert_int_eq (linuxaio_kind_by_name (fd), LINUXAIO_EPOLL_NO_RING);
   fd = signalfd (-1, &none, SFD_CLOEXEC);
-  ck_assert_int_eq (linuxaio_admits_anon (fd), 0);
+  ck_assert_int_eq (linuxaio_kind_by_name (fd), LINUXAIO_EPOLL_NO_RING);
+  close (fd);
+  fd = epoll_create1 (EPOLL_CLOEXEC);
+  ck_assert_int_eq (linuxaio_kind_by_name (fd), LINUXAIO_EPOLL_NO_RING);
   close (fd);
   ck_assert_int_eq (pipe (ends), 0);
-  ck_assert_int_eq (linuxaio_admits_anon (ends [0]), 0);
+  ck_assert_int_eq (linuxaio_kind_by_name (ends [0]), LINUXAIO_EPOLL_KIND);
   close (ends [0]);
   close (ends [1]);
 }

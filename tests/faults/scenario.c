@@ -106,8 +106,8 @@ static void
 part_kinds (void)
 {
   static const unsigned char kinds [] = {
-    WORLD_FIFO, WORLD_LISTEN, WORLD_SIGNALFD, WORLD_EVENTFD, WORLD_TIMERFD,
-    WORLD_EPOLL, WORLD_CONNECTING, WORLD_UDP_BOUND, WORLD_MEMFD, WORLD_PTY
+    WORLD_FIFO, WORLD_LISTEN, WORLD_LISTEN_UNIX, WORLD_EVENTFD, WORLD_TIMERFD,
+    WORLD_INOTIFY, WORLD_CONNECTING, WORLD_UDP_BOUND, WORLD_MEMFD, WORLD_PTY
   };
   int i;
 
@@ -234,12 +234,24 @@ part_rest (void)
   check ();
 }
 
+/* a file beside which there must be no ring */
+static void
+part_personal (void)
+{
+  make (22, WORLD_SIGNALFD);
+  watch (22, WANT_READ);
+  check ();
+  op (OP_WRITE, 22, 0);
+  op (OP_WRITE, 1, 0);
+  check ();
+}
+
 static void
 build_program (void)
 {
   program [size++] = 10;          /* 48 slots */
   program [size++] = 2 | 3 << 3 | 1 << 6; /* a ring of 4 requests at once, one of 40 later */
-  program [size++] = 8 | 16;      /* signals; watchers stopped at the end */
+  program [size++] = 8 | 16 | 96; /* signals; watchers stopped at the end; all kinds of files */
   program [size++] = 63;          /* never weighed */
 
   part_growth ();
@@ -248,6 +260,7 @@ build_program (void)
   part_changes ();
   part_overflow ();
   part_rest ();
+  part_personal ();
 }
 
 /*****************************************************************************/

@@ -660,10 +660,24 @@ watcher_of (const unsigned char *a)
   return watchers + (a [1] | a [2] << 8) % watchercnt;
 }
 
+/* beside some files there must be no ring, so most programs do without them */
+static int personal_files;
+
+static int
+kind_of (unsigned char byte)
+{
+  int kind = 1 + byte % (WORLD_KINDS - 1);
+
+  if (personal_files || (kind != WORLD_SIGNALFD && kind != WORLD_EPOLL))
+    return kind;
+
+  return kind == WORLD_EPOLL ? WORLD_PIPE : WORLD_EVENTFD;
+}
+
 static int
 op_open (const unsigned char *a)
 {
-  int kind = 1 + a [3] % (WORLD_KINDS - 1);
+  int kind = kind_of (a [3]);
 
   if (frozen || !world_open (slot_of (a), kind))
     return 0;
@@ -704,7 +718,7 @@ static int
 op_reopen (const unsigned char *a)
 {
   int slot = slot_of (a);
-  int kind = 1 + (a [3] >> 1) % (WORLD_KINDS - 1);
+  int kind = kind_of (a [3] >> 1);
   int stop_first = a [3] & 1;
 
   if (frozen || world [slot].fd < 0)
@@ -1348,7 +1362,9 @@ configure (const unsigned char *header)
   if (header [2] & 1)
     flags |= EVFLAG_FORKCHECK;
 
-  if (header [2] & 2)
+  personal_files = (header [2] & 96) == 96;
+
+  if (header [2] & 2 && personal_files)
     flags |= EVFLAG_SIGNALFD;
 
   if (header [2] & 4)
