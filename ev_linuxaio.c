@@ -93,7 +93,7 @@
 /* seconds to wait for a kernel worker when an armed fd is stopped: it takes 3 us, unless the machine is busy */
 #define LINUXAIO_AWAIT_SECONDS LINUXAIO_TS (50e-6)
 
-/* the same where more depends on it (the name of a connected datagram socket, an event): some time slices of a busy machine */
+/* the same where more depends on it (the name of a datagram socket, an event): some time slices of a busy machine */
 #define LINUXAIO_AWAIT_LONG_SECONDS LINUXAIO_TS (20e-3)
 
 /* seconds it may take a worker on another CPU from the event to the fput, which comes next */
@@ -883,6 +883,30 @@ linuxaio_arm (EV_P_ int fd)
 /*****************************************************************************/
 /* events */
 
+/* the event of a request that was given up: now its slot can be used again */
+inline_size
+void
+linuxaio_complete_cancelled (EV_P_ int i)
+{
+  --linuxaio.cancelledcnt;
+
+  if (i)
+    linuxaio_request_free (EV_A_ i);
+  else
+    linuxaio.requests [0].phase = LINUXAIO_IDLE;
+}
+
+/* what poll (2) or a request has reported of one direction, as libev's events */
+inline_size
+int
+linuxaio_events (int write, int revents)
+{
+  if (revents & (POLLERR | POLLHUP))
+    return EV_READ | EV_WRITE;
+
+  return write ? (revents & POLLOUT ? EV_WRITE : 0) : (revents & POLLIN ? EV_READ : 0);
+}
+
 /*
  * Takes the event of a request, returns whether it says anything about a
  * watched fd or epoll. The kernel reports bits nobody has asked for, and 0
@@ -899,13 +923,7 @@ linuxaio_complete (EV_P_ const struct io_event *event)
 
   if (ecb_expect_false (r->phase == LINUXAIO_CANCELLED))
     {
-      --linuxaio.cancelledcnt;
-
-      if (i)
-        linuxaio_request_free (EV_A_ i);
-      else
-        r->phase = LINUXAIO_IDLE;
-
+      linuxaio_complete_cancelled (EV_A_ i);
       return 0;
     }
 
@@ -932,11 +950,7 @@ linuxaio_complete (EV_P_ const struct io_event *event)
         }
     }
 
-  if (res & (POLLERR | POLLHUP))
-    res = EV_READ | EV_WRITE;
-  else
-    res = r->write ? (res & POLLOUT ? EV_WRITE : 0) : (res & POLLIN ? EV_READ : 0);
-
+  res = linuxaio_events (r->write, res);
   fd_event (EV_A_ fd, res);
   ++linuxaio.eventcnt;
 
@@ -1088,40 +1102,13 @@ linuxaio_ring_open (EV_P_ int asked, aio_context_t *ctx)
   return 0;
 }
 
-/*
- * Takes a context into use. A ring that is not as we know it is neither read
- * nor written (gVisor's is a read-only page of zeroes): io_getevents serves.
- */
+/* makes that many requests, none of them in use but the backend's own */
 ecb_cold
 static void
-linuxaio_ring_install (EV_P_ aio_context_t ctx, int asked)
+linuxaio_requests_alloc (EV_P_ int size)
 {
-  struct linuxaio_ring *ring = (struct linuxaio_ring *)(uintptr_t)ctx;
-  char *memory;
-  int size;
+  char *memory = (char *)ev_malloc ((sizeof (struct iocb) + sizeof (struct iocb *) + sizeof (LINUXAIO_REQUEST)) * size);
 
-  linuxaio.ring    = 0;
-  linuxaio.entries = asked;
-
-  if (ring->magic == LINUXAIO_RING_MAGIC && !ring->incompat_features && ring->header_length == sizeof (*ring) && ring->nr > 1)
-    {
-      linuxaio.ring    = ring;
-      linuxaio.entries = ring->nr;
-
-      /* a child could not use the ring, but would corrupt its parent's by writing head */
-      evsys_madvise (ring, sizeof (*ring) + sizeof (struct io_event) * ring->nr, MADV_DONTFORK);
-    }
-
-  size = asked;
-
-  /* it holds twice as many, but one entry always stays empty (fs/aio.c: ioctx_alloc) */
-  if (linuxaio.ring)
-    size = linuxaio.entries - 1 < asked * 2 ? linuxaio.entries - 1 : asked * 2;
-
-  memory = (char *)ev_malloc ((sizeof (struct iocb) + sizeof (struct iocb *) + sizeof (LINUXAIO_REQUEST)) * size);
-
-  linuxaio.ctx      = ctx;
-  linuxaio.asked    = asked;
   linuxaio.size     = size;
   linuxaio.iocbs    = (struct iocb *)memory;
   linuxaio.queue    = (struct iocb **)(linuxaio.iocbs + size);
@@ -1141,6 +1128,39 @@ linuxaio_ring_install (EV_P_ aio_context_t ctx, int asked)
   linuxaio.iocbs [0].aio_buf    = POLLIN;
   linuxaio.requests [0].fd      = -1;
   linuxaio.requests [0].phase   = LINUXAIO_IDLE;
+}
+
+/*
+ * Takes a context into use. A ring that is not as we know it is neither read
+ * nor written (gVisor's is a read-only page of zeroes): io_getevents serves.
+ */
+ecb_cold
+static void
+linuxaio_ring_install (EV_P_ aio_context_t ctx, int asked)
+{
+  struct linuxaio_ring *ring = (struct linuxaio_ring *)(uintptr_t)ctx;
+  int size = asked;
+
+  linuxaio.ring    = 0;
+  linuxaio.entries = asked;
+
+  if (ring->magic == LINUXAIO_RING_MAGIC && !ring->incompat_features && ring->header_length == sizeof (*ring) && ring->nr > 1)
+    {
+      linuxaio.ring    = ring;
+      linuxaio.entries = ring->nr;
+
+      /* a child could not use the ring, but would corrupt its parent's by writing head */
+      evsys_madvise (ring, sizeof (*ring) + sizeof (struct io_event) * ring->nr, MADV_DONTFORK);
+    }
+
+  /* it holds twice as many, but one entry always stays empty (fs/aio.c: ioctx_alloc) */
+  if (linuxaio.ring)
+    size = linuxaio.entries - 1 < asked * 2 ? linuxaio.entries - 1 : asked * 2;
+
+  linuxaio.ctx   = ctx;
+  linuxaio.asked = asked;
+
+  linuxaio_requests_alloc (EV_A_ size);
 }
 
 /* forgets the ring and what is in flight there, without a system call */
@@ -1666,6 +1686,18 @@ linuxaio_quiet (EV_P)
       && !(linuxaio.rearmcnt | epoll_epermcnt);
 }
 
+/* takes the events of epoll, if its request has said that there are any, or files there are always ready */
+inline_size
+void
+linuxaio_reap_epoll (EV_P)
+{
+  if (linuxaio.epoll_ready | epoll_epermcnt)
+    {
+      linuxaio.epoll_ready = 0;
+      epoll_poll (EV_A_ LINUXAIO_TS (0.));
+    }
+}
+
 /* arms what is to be armed, then takes what has happened, after sleeping until something has */
 inline_size
 void
@@ -1708,11 +1740,7 @@ linuxaio_poll_ring (EV_P_ ev_tstamp timeout)
     }
   while (timeout > LINUXAIO_TS (0.));
 
-  if (linuxaio.epoll_ready | epoll_epermcnt)
-    {
-      linuxaio.epoll_ready = 0;
-      epoll_poll (EV_A_ LINUXAIO_TS (0.));
-    }
+  linuxaio_reap_epoll (EV_A);
 }
 
 static void
@@ -1875,11 +1903,36 @@ linuxaio_may_return (EV_P_ LINUXAIO_FD *f)
   return 0;
 }
 
+/* it may be another file now */
+inline_size
+void
+linuxaio_fd_renew (EV_P_ LINUXAIO_FD *f)
+{
+  if (linuxaio_fd_drop (EV_A_ f) && ++f->resets > LINUXAIO_RESETS_MAX)
+    {
+      f->resets = 0;
+      linuxaio_predict (f, 1);
+    }
+
+  f->place = LINUXAIO_UNDECIDED;
+}
+
+/* of the directions that are wanted anew: what is still in flight may tell what was true before */
+inline_size
+void
+linuxaio_fd_want (EV_P_ LINUXAIO_FD *f, int events)
+{
+  int write;
+
+  for (write = 0; write < 2; ++write)
+    if (f->request [write] && (events & (write ? EV_WRITE : EV_READ)))
+      linuxaio.requests [f->request [write]].leftover = linuxaio.requests [f->request [write]].phase == LINUXAIO_IN_FLIGHT;
+}
+
 static void
 linuxaio_modify (EV_P_ int fd, int oev, int nev)
 {
   LINUXAIO_FD *f;
-  int write;
 
   linuxaio.watchcnt  += (nev != 0) - (oev != 0);
   linuxaio.changecnt += nev != 0;
@@ -1894,16 +1947,7 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
   f = linuxaio.fds + fd;
 
   if (anfds [fd].eflags & EV__IOFDSET)
-    {
-      /* it may be another file now */
-      if (linuxaio_fd_drop (EV_A_ f) && ++f->resets > LINUXAIO_RESETS_MAX)
-        {
-          f->resets = 0;
-          linuxaio_predict (f, 1);
-        }
-
-      f->place = LINUXAIO_UNDECIDED;
-    }
+    linuxaio_fd_renew (EV_A_ f);
   else if (linuxaio_may_return (EV_A_ f))
     f->place = LINUXAIO_UNDECIDED;
 
@@ -1920,10 +1964,7 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
       return;
     }
 
-  for (write = 0; write < 2; ++write)
-    if (f->request [write] && (nev & ~oev & (write ? EV_WRITE : EV_READ)))
-      linuxaio.requests [f->request [write]].leftover = linuxaio.requests [f->request [write]].phase == LINUXAIO_IN_FLIGHT;
-
+  linuxaio_fd_want (EV_A_ f, nev & ~oev);
   linuxaio_rearm (EV_A_ fd);
 }
 
