@@ -149,6 +149,34 @@ on_libev () # flags log command...: starts it on the libev under test
   start "$log" env "LD_LIBRARY_PATH=$libdir" "LIBEV_FLAGS=$flags" "$@"
 }
 
+make_pem () # a certificate, and its key, in $tmp/pem
+{
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost \
+    -days 2 -keyout "$tmp/key" -out "$tmp/cert" 2>"$tmp/openssl.log" \
+    || die "openssl: $(tail -n 1 "$tmp/openssl.log")"
+  cat "$tmp/key" "$tmp/cert" >"$tmp/pem"
+}
+
+# Sets $server, the worker, and $hitch, its master. The master listens, too, for a
+# moment, before there is a worker; and it refuses to let that run as root.
+start_hitch () # flags log backend-port [command...], which is to start it
+{
+  hitch_flags=$1 hitch_log=$2 backend_port=$3; shift 3
+  on_libev "$hitch_flags" "$hitch_log" "$@" $mortal hitch --frontend='[127.0.0.1]:0' \
+    --backend="[127.0.0.1]:$backend_port" --workers=1 --alpn-protos=h2 \
+    $(test "$(id -u)" != 0 || echo --user=nobody) "$tmp/pem"
+  until_true 10 grep -q 'Process 0 online' "$hitch_log" \
+    || die "hitch does not start: $(tail -n 1 "$hitch_log")"
+  wait_server "$pid" "$hitch_log"
+  hitch=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$server/status")
+}
+
+stop_hitch ()
+{
+  stop "$hitch"
+  until_true 10 dead "$server" || die "hitch's worker does not end"
+}
+
 loaded () # pid: whether it runs on the libev under test
 {
   grep -qF "$(readlink -f "$libdir/libev.so.4")" "/proc/$1/maps"
