@@ -14,6 +14,7 @@ me=${0##*/}
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 libdir=${LIBEV_LIB_DIR:-$top/build/inst/lib}
+eager_libdir=${LIBEV_EAGER_DIR:-$top/build/real-programs/eager/lib}
 started=
 scheme=http
 rate=20000
@@ -48,6 +49,14 @@ begin () # makes $tmp, and sees to it that nothing outlives this script
   trap 'exit 143' TERM HUP
   tmp=$(mktemp -d "${TMPDIR:-/tmp}/ev_linuxaio.XXXXXX")
   chmod 755 "$tmp" # a server that gives up root reads its files here
+}
+
+# A loop of the installed library makes a ring when it gains from one. Programs
+# that do not are started on another build: a ring from 32 watched fds on, for good.
+use_eager ()
+{
+  libdir=$eager_libdir
+  test -e "$libdir/libev.so.4" || die "there is no $libdir/libev.so.4: run make eager-libev first"
 }
 
 alive () # pid
@@ -114,18 +123,19 @@ port_of () # pid: prints the TCP port it listens on, if it does already
 
 listening () { test -n "$(port_of "$1")"; }
 
-# A server may be the child of a tracer or of a master process.
-listener () # pid: prints who of it and its children listens
+# A server may be the child of a tracer, of a master process, or of both.
+listener () # pid: prints who of it and its descendants listens
 {
-  for p in "$1" $(children "$1"); do
-    if listening "$p"; then echo "$p"; return; fi
+  if listening "$1"; then echo "$1"; return; fi
+  for p in $(children "$1"); do
+    if listener "$p"; then return; fi
   done
   return 1
 }
 
 listener_or_dead () { listener "$1" >/dev/null || dead "$1"; }
 
-wait_server () # pid log: waits until it or a child listens, sets $server and $port
+wait_server () # pid log: waits until it or a descendant listens, sets $server and $port
 {
   until_true 10 listener_or_dead "$1" || :
   server=$(listener "$1") \
@@ -137,6 +147,34 @@ on_libev () # flags log command...: starts it on the libev under test
 {
   flags=$1 log=$2; shift 2
   start "$log" env "LD_LIBRARY_PATH=$libdir" "LIBEV_FLAGS=$flags" "$@"
+}
+
+make_pem () # a certificate, and its key, in $tmp/pem
+{
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost \
+    -days 2 -keyout "$tmp/key" -out "$tmp/cert" 2>"$tmp/openssl.log" \
+    || die "openssl: $(tail -n 1 "$tmp/openssl.log")"
+  cat "$tmp/key" "$tmp/cert" >"$tmp/pem"
+}
+
+# Sets $server, the worker, and $hitch, its master. The master listens, too, for a
+# moment, before there is a worker; and it refuses to let that run as root.
+start_hitch () # flags log backend-port [command...], which is to start it
+{
+  hitch_flags=$1 hitch_log=$2 backend_port=$3; shift 3
+  on_libev "$hitch_flags" "$hitch_log" "$@" $mortal hitch --frontend='[127.0.0.1]:0' \
+    --backend="[127.0.0.1]:$backend_port" --workers=1 --alpn-protos=h2 \
+    $(test "$(id -u)" != 0 || echo --user=nobody) "$tmp/pem"
+  until_true 10 grep -q 'Process 0 online' "$hitch_log" \
+    || die "hitch does not start: $(tail -n 1 "$hitch_log")"
+  wait_server "$pid" "$hitch_log"
+  hitch=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$server/status")
+}
+
+stop_hitch ()
+{
+  stop "$hitch"
+  until_true 10 dead "$server" || die "hitch's worker does not end"
 }
 
 loaded () # pid: whether it runs on the libev under test
@@ -236,7 +274,7 @@ load_args () # requests clients port
 }
 
 # Loads a server and looks meanwhile where its sockets are, as peak_while does.
-# At no more than $rate requests/s: a loop that is very busy may leave the ring.
+# At no more than $rate requests/s, so that it lasts long enough to look often.
 under_load () # server requests clients port [h2load-options...]
 {
   loaded_server=$1 n=$2
@@ -253,6 +291,12 @@ in_the_ring () # number: fails unless that many sockets were there at the peak
 {
   test "$in_ring" -ge "$1" || die "the ring was not used: $in_ring sockets in it," \
     "$on_epoll on epoll, $entries entries"
+}
+
+no_ring () # pid: fails if it has made one; what is made stays until the loop is destroyed
+{
+  made=$(places "$1")
+  test "$entries,${made##* }" = 0,0 || die "a ring of ${made##* } entries was made"
 }
 
 can_open () # files: whether so many can be open, after raising the limit
