@@ -145,14 +145,18 @@ START_TEST (loop_whose_watchers_are_restarted_while_armed_makes_no_ring)
 }
 END_TEST
 
+/* and what it watches is moved there although it never waits */
 START_TEST (loop_that_polls_in_vain_makes_a_ring)
 {
-  int fd [100][2];
+  int fd [100][2], i;
   probe p [100];
 
   open_crowd (p, fd, 100);
   gain (EV_A);
-  settle (EV_A);
+
+  for (i = 0; i < 100; ++i)
+    ev_run (EV_A_ EVRUN_NOWAIT);
+
   claim (stats.ring_fds == 100);
   claim (stats.epoll_fds == 0);
   close_crowd (p, fd, 100);
@@ -192,7 +196,7 @@ START_TEST (loop_with_few_fds_makes_a_ring_when_they_change_a_lot)
   for (i = 0; i < 8; ++i)
     sockets (fd [i]);
 
-  for (round = 0; round < 500; ++round)
+  for (round = 0; round < 1500; ++round)
     for (i = 0; i < 8; ++i)
       {
         probe_start (EV_A_ &p, fd [i][0], EV_READ);
@@ -205,8 +209,47 @@ START_TEST (loop_with_few_fds_makes_a_ring_when_they_change_a_lot)
   claim (stats.ring_entries > 0);
   claim (stats.completed > 0);
 
+  /* and keeps it */
+  probe_start (EV_A_ &p, fd [0][0], EV_READ);
+  settle (EV_A);
+  claim (stats.ring_fds == 1);
+  probe_stop (EV_A_ &p);
+
   for (i = 0; i < 8; ++i)
     close_both (fd [i]);
+}
+END_TEST
+
+/* two take turns in writing, beside reading: for each event one is started and the other stopped */
+START_TEST (loop_that_writes_beside_reading_makes_a_ring)
+{
+  int fd [2][2], round, i;
+  probe r [2], w [2];
+
+  for (i = 0; i < 2; ++i)
+    {
+      sockets (fd [i]);
+      probe_start (EV_A_ r + i, fd [i][0], EV_READ);
+      probe_init (w + i, fd [i][0], EV_WRITE);
+    }
+
+  for (round = 0; round < 20000 && !stats.ring_entries; ++round)
+    {
+      i = round & 1;
+      ev_io_start (EV_A_ &w [i].io);
+      ev_io_stop (EV_A_ &w [!i].io);
+      run_until (w [i].count > round / 2);
+      ev_linuxaio_stats (EV_A_ &stats);
+    }
+
+  claim (stats.ring_entries > 0);
+
+  for (i = 0; i < 2; ++i)
+    {
+      probe_stop (EV_A_ w + i);
+      probe_stop (EV_A_ r + i);
+      close_both (fd [i]);
+    }
 }
 END_TEST
 
@@ -573,6 +616,7 @@ add (TCase *tc, unsigned on)
     {
       tcase_add_test (tc, loop_with_few_fds_has_no_ring);
       tcase_add_test (tc, loop_with_few_fds_makes_a_ring_when_they_change_a_lot);
+      tcase_add_test (tc, loop_that_writes_beside_reading_makes_a_ring);
       tcase_add_test (tc, loop_that_never_changes_makes_no_ring);
       tcase_add_test (tc, loop_whose_watchers_are_restarted_while_armed_makes_no_ring);
       tcase_add_test (tc, loop_that_polls_in_vain_makes_a_ring);

@@ -82,6 +82,7 @@ watch (int count, int events)
       ev_io_start (EV_A_ io + i);
     }
 
+  run (); /* makes the ring, if there is none */
   run ();
 }
 
@@ -292,6 +293,7 @@ START_TEST (writer_of_a_full_pipe_is_not_told_that_there_is_room)
 
   ev_io_init (io, io_cb, ends [1], EV_WRITE);
   ev_io_start (EV_A_ io);
+  run (); /* makes the ring */
   run ();
   pretended_complete (ends [1], POLLOUT, POLLOUT);
   run ();
@@ -348,14 +350,14 @@ START_TEST (cancelled_requests_are_used_again_after_their_events)
 
   for (round = 0; round < 50; ++round)
     {
-      watch (PAIRS, round & 2 ? EV_READ : EV_WRITE);
+      watch (PAIRS, round & 2 ? EV_WRITE : EV_READ);
       ck_assert_int_eq (kernel.heldcnt, PAIRS + 1);
 
       for (i = 0; i < PAIRS; ++i)
         if (round & 1)
           ev_io_stop (EV_A_ io + i);
         else
-          complete (i, round & 2 ? POLLIN : POLLOUT, POLLIN | POLLOUT);
+          complete (i, round & 2 ? POLLOUT : POLLIN, POLLIN | POLLOUT);
 
       run ();
       ck_assert_int_eq (called (), round & 1 ? 0 : PAIRS);
@@ -468,6 +470,25 @@ START_TEST (event_of_a_cancelled_request_does_not_end_the_sleep)
 END_TEST
 
 static void
+expect_the_first_held (double seconds)
+{
+  ck_assert (held (0, POLLIN));
+  usleep (seconds * 1e6 + 100.);
+}
+
+START_TEST (what_has_completed_without_saying_anything_is_armed_before_the_sleep)
+{
+  watch (1, EV_READ);
+  complete (0, POLLIN, 0);
+  kernel.asleep = expect_the_first_held;
+  sleep_until_a_timer (0.01);
+  ck_assert_int_eq (ticks, 1);
+  ck_assert_int_eq (kernel.waits, 1);
+  ck_assert_int_eq (called (), 0);
+}
+END_TEST
+
+static void
 answer_too_late (double seconds)
 {
   usleep (seconds * 1e6 + 1000.);
@@ -552,6 +573,7 @@ add_tests (TCase *tc)
   tcase_add_test (tc, request_that_completes_before_it_is_cancelled_is_not_counted_as_cancelled);
   tcase_add_test (tc, watcher_that_is_stopped_and_started_at_once_is_armed_again);
   tcase_add_test (tc, event_of_a_cancelled_request_does_not_end_the_sleep);
+  tcase_add_test (tc, what_has_completed_without_saying_anything_is_armed_before_the_sleep);
   tcase_add_test (tc, sleep_is_over_when_nothing_is_left_of_it);
   tcase_add_test (tc, busy_polling_sees_the_event_without_a_system_call);
   tcase_add_test (tc, busy_polling_is_followed_by_sleep);

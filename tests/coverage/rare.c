@@ -170,10 +170,12 @@ END_TEST
 START_TEST (events_of_a_file_that_lives_on_in_a_dup_do_not_reach_the_next_one)
 {
   int slave, master = pty (&slave), other = fcntl (slave, F_DUPFD_CLOEXEC, 0), number = slave;
+  unsigned long moved;
 
   probe_start (EV_A_ &r, number, EV_READ);
   settle (EV_A);
   claim (stats.epoll_kind == 1);
+  moved = stats.moved_to_ring;
   ev_io_stop (EV_A_ &r.io);
 
   sockets (fd);
@@ -182,6 +184,7 @@ START_TEST (events_of_a_file_that_lives_on_in_a_dup_do_not_reach_the_next_one)
   ev_io_start (EV_A_ &r.io);
   settle (EV_A);
   claim (stats.epoll_kind == 0);
+  claim (stats.moved_to_ring == moved);
 
   put (master);
   settle (EV_A);

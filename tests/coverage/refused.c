@@ -864,11 +864,32 @@ START_TEST (ring_that_is_emptied_is_not_filled_at_the_same_time)
 }
 END_TEST
 
+/* nothing but events: no change, and no poll in vain */
 static void
-serve_many_times (int rounds)
+serve_steadily (int count, int rounds)
 {
+  int i, before;
+
   while (rounds--)
-    expect_served (0, 50);
+    {
+      for (i = 0, before = places; i < count; ++i)
+        put (fd [i][1]);
+
+      run_until (places - before >= count);
+    }
+}
+
+static void
+poll_in_vain (int times)
+{
+  while (times--)
+    ev_run (EV_A_ EVRUN_NOWAIT);
+}
+
+static void
+weigh_never (void)
+{
+  seam_events = 1000000;
 }
 
 /* busy, and nothing changes: epoll is cheaper. as soon as a lot changes the ring is */
@@ -882,22 +903,300 @@ START_TEST (steady_loop_leaves_the_ring_and_comes_back)
   settle (EV_A);
   claim (stats.ring_fds == 50);
 
-  serve_many_times (10);
+  serve_steadily (50, 10);
   claim_in_the_end (stats.ring_fds == 0);
   claim (stats.epoll_steady == 50);
-  serve_many_times (2);
+  serve_steadily (50, 2);
 
   for (i = 0; i < 2000 && stats.epoll_steady == 50; ++i)
     {
-      ev_io_stop (EV_A_ &p [i % 50].io);
+      int which = i % 50;
+
+      ev_io_stop (EV_A_ &p [which].io);
       ev_run (EV_A_ EVRUN_NOWAIT);
-      ev_io_start (EV_A_ &p [i % 50].io);
-      ev_run (EV_A_ EVRUN_NOWAIT);
+      ev_io_start (EV_A_ &p [which].io);
+      p [which].count = 0;
+      put (fd [which][1]);
+      run_until (p [which].count);
       ev_linuxaio_stats (EV_A_ &stats);
     }
 
   claim_in_the_end (stats.ring_fds == 50);
-  serve_many_times (1);
+  serve_steadily (50, 1);
+  unwatch (0, 50);
+}
+END_TEST
+
+/* a loop whose number of fds is no reason for a ring, and that is weighed ever so often */
+static void
+watch_and_weigh (int count, int events, int changes)
+{
+  seam_ring_fds = 1000000;
+  seam_events   = events;
+  seam_changes  = changes;
+  watch (0, count);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+}
+
+START_TEST (loop_that_gains_too_slowly_makes_no_ring)
+{
+  seam_lively_seconds = 0.;
+  watch_and_weigh (50, 100, 8);
+  poll_in_vain (1000);
+  claim (stats.ring_entries == 0);
+  seam_lively_seconds = 1e9;
+  poll_in_vain (300);
+  claim (stats.ring_fds == 50);
+  unwatch (0, 50);
+}
+END_TEST
+
+START_TEST (loop_that_gains_late_makes_a_ring)
+{
+  int polls = 0;
+
+  watch_and_weigh (50, 100, 8);
+  let_a_second_pass ();
+
+  do
+    {
+      poll_in_vain (1);
+      ev_linuxaio_stats (EV_A_ &stats);
+    }
+  while (!stats.ring_entries && ++polls < 100000);
+
+  claim (stats.ring_entries > 0);
+  unwatch (0, 50);
+}
+END_TEST
+
+START_TEST (loop_that_sleeps_in_vain_makes_no_ring)
+{
+  int i;
+
+  watch_and_weigh (1, 20, 2);
+
+  for (i = 0; i < 50; ++i)
+    sleep_once ();
+
+  claim (stats.ring_entries == 0);
+  unwatch (0, 1);
+}
+END_TEST
+
+START_TEST (loop_that_polls_with_success_makes_no_ring)
+{
+  int i;
+
+  watch_and_weigh (50, 400, 80);
+
+  for (i = 0; i < 2000; ++i)
+    {
+      put (fd [i % 50][1]);
+      ev_run (EV_A_ EVRUN_NOWAIT);
+    }
+
+  claim (stats.ring_entries == 0);
+  unwatch (0, 50);
+}
+END_TEST
+
+/* three changes without an event for two polls in vain */
+START_TEST (loop_that_loses_more_than_it_gains_makes_no_ring)
+{
+  int round, i;
+
+  watch_and_weigh (50, 1000, 100);
+
+  for (round = 0; round < 1000; ++round)
+    {
+      for (i = 0; i < 3; ++i)
+        ev_io_stop (EV_A_ &p [i].io);
+
+      ev_run (EV_A_ EVRUN_NOWAIT);
+
+      for (i = 0; i < 3; ++i)
+        ev_io_start (EV_A_ &p [i].io);
+
+      ev_run (EV_A_ EVRUN_NOWAIT);
+    }
+
+  claim (stats.ring_entries == 0);
+  unwatch (0, 50);
+}
+END_TEST
+
+/* not for the number of its fds, if it gains nothing; the bad one has every reason looked at */
+START_TEST (steady_loop_makes_no_ring)
+{
+  probe bad;
+  int closed = dup (0);
+
+  seam_events = 100;
+  watch (0, 10);
+  serve_steadily (10, 20);
+  weigh_never ();
+  close (closed);
+  probe_start (EV_A_ &bad, closed, EV_READ);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  ck_assert_int_eq (bad.revents, EV_ERROR | EV_READ | EV_WRITE);
+  watch (10, 50);
+  probe_start (EV_A_ &bad, fd [10][0] + 500, EV_READ);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  settle (EV_A);
+  claim (stats.ring_entries == 0);
+  claim (stats.epoll_no_ring == 50);
+  expect_served (0, 50);
+  unwatch (0, 50);
+}
+END_TEST
+
+/* four of five polls find nothing, which costs nothing in the ring */
+START_TEST (loop_that_polls_in_vain_stays_in_the_ring)
+{
+  int i;
+
+  watch (0, 50);
+  settle (EV_A);
+  claim (stats.ring_fds == 50);
+  seam_events  = 400;
+  seam_changes = 80;
+
+  for (i = 0; i < 1000; ++i)
+    {
+      serve_steadily (1, 1);
+      poll_in_vain (4);
+    }
+
+  claim (stats.ring_fds == 50);
+  claim (stats.moved_to_epoll == 0);
+  unwatch (0, 50);
+}
+END_TEST
+
+/* a loop that gains little: events of a terminal, which is on epoll, and of a socket, which is in the ring */
+static void
+serve_terminal_and_socket (int terminals, int sockets_)
+{
+  int slave, master = pty (&slave), round, i;
+  probe terminal;
+
+  watch (0, 50);
+  probe_start (EV_A_ &terminal, slave, EV_READ);
+  terminal.eat = 1;
+  settle (EV_A);
+  claim (stats.ring_fds == 50);
+  claim (stats.epoll_kind == 1);
+  seam_events  = 400;
+  seam_changes = 80;
+
+  for (round = 0; round < 150; ++round)
+    {
+      for (i = 0; i < terminals; ++i)
+        {
+          terminal.count = 0;
+          put (master);
+          run_until (terminal.count);
+        }
+
+      serve_steadily (1, sockets_);
+      poll_in_vain (5);
+    }
+
+  weigh_never ();
+  settle (EV_A);
+  claim (stats.epoll_kind == 1);
+  claim (stats.ring_fds + stats.epoll_steady == 50);
+  probe_stop (EV_A_ &terminal);
+  close (slave);
+  close (master);
+}
+
+START_TEST (loop_whose_events_come_by_epoll_leaves_the_ring)
+{
+  serve_terminal_and_socket (10, 0);
+  claim (stats.epoll_steady == 50);
+  expect_served (0, 50);
+  unwatch (0, 50);
+}
+END_TEST
+
+START_TEST (loop_some_of_whose_events_come_by_epoll_stays_in_the_ring)
+{
+  serve_terminal_and_socket (3, 7);
+  claim (stats.ring_fds == 50);
+  expect_served (0, 50);
+  unwatch (0, 50);
+}
+END_TEST
+
+/* what is on epoll for want of room is no reason to leave the ring */
+START_TEST (ring_that_was_emptied_for_want_of_room_is_filled_again)
+{
+  int i;
+
+  seam_ring_max       = 62;
+  seam_lively_seconds = 0.;
+  watch (0, 50);
+  settle (EV_A);
+  claim (stats.ring_fds == 50);
+  watch (50, PAIRS);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+
+  for (i = 50; i < PAIRS; ++i)
+    put (fd [i][1]);
+
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  claim (stats.ring_fds > 0);
+  seam_events  = 50;
+  seam_changes = 10;
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  weigh_never ();
+  settle (EV_A);
+  claim (stats.ring_fds == 0);
+  claim (stats.epoll_overflow == PAIRS);
+  unwatch (30, PAIRS);
+  claim_in_the_end (stats.ring_fds == 30);
+  expect_served (0, 30);
+  unwatch (0, 30);
+}
+END_TEST
+
+/* also one that was found to gain nothing from a ring */
+START_TEST (loop_that_busy_polls_is_in_the_ring_whatever_it_does)
+{
+  watch_and_weigh (50, 400, 80);
+  serve_steadily (50, 20);
+  claim (stats.ring_entries == 0);
+  weigh_never ();
+  ev_linuxaio_busy_poll (EV_A_ 1e-6);
+  claim_in_the_end (stats.ring_fds == 50);
+  seam_events = 400;
+  serve_steadily (50, 20);
+  claim (stats.ring_fds == 50);
+
+  ev_linuxaio_busy_poll (EV_A_ 0.);
+  serve_steadily (50, 20);
+  weigh_never ();
+  claim_in_the_end (stats.epoll_steady == 50);
+  ev_linuxaio_busy_poll (EV_A_ 1e-6);
+  claim_in_the_end (stats.ring_fds == 50);
+  expect_served (0, 50);
+  unwatch (0, 50);
+}
+END_TEST
+
+/* it is asked for before there is anything to watch */
+START_TEST (fds_of_a_loop_that_busy_polls_from_the_beginning_are_in_the_ring)
+{
+  ev_linuxaio_busy_poll (EV_A_ 1e-6);
+  sleep_once ();
+  watch (0, 50);
+  settle (EV_A);
+  expect_served (0, 50);
+  ev_loop_fork (EV_A);
+  expect_served (0, 50);
+  claim_in_the_end (stats.ring_fds == 50);
   unwatch (0, 50);
 }
 END_TEST
@@ -935,6 +1234,17 @@ add_cold (TCase *tc)
   tcase_add_test (tc, ring_that_may_not_grow_is_filled_beyond_what_is_certain);
   tcase_add_test (tc, ring_that_is_emptied_is_not_filled_at_the_same_time);
   tcase_add_test (tc, steady_loop_leaves_the_ring_and_comes_back);
+  tcase_add_test (tc, loop_that_gains_too_slowly_makes_no_ring);
+  tcase_add_test (tc, loop_that_sleeps_in_vain_makes_no_ring);
+  tcase_add_test (tc, loop_that_polls_with_success_makes_no_ring);
+  tcase_add_test (tc, loop_that_loses_more_than_it_gains_makes_no_ring);
+  tcase_add_test (tc, steady_loop_makes_no_ring);
+  tcase_add_test (tc, loop_that_polls_in_vain_stays_in_the_ring);
+  tcase_add_test (tc, loop_whose_events_come_by_epoll_leaves_the_ring);
+  tcase_add_test (tc, loop_some_of_whose_events_come_by_epoll_stays_in_the_ring);
+  tcase_add_test (tc, ring_that_was_emptied_for_want_of_room_is_filled_again);
+  tcase_add_test (tc, loop_that_busy_polls_is_in_the_ring_whatever_it_does);
+  tcase_add_test (tc, fds_of_a_loop_that_busy_polls_from_the_beginning_are_in_the_ring);
   tcase_add_test (tc, first_fds_are_served_by_the_ring_alone);
   loop_test (tc, ring_that_is_not_understood_is_served_by_calls, SEAM_RINGS);
   tcase_add_test (tc, ring_that_holds_less_than_twice_what_was_asked_is_not_overfilled);
@@ -944,6 +1254,7 @@ add_cold (TCase *tc)
   tcase_add_test (tc, interrupted_epoll_wait_ends_the_sleep_only);
 
   /* these take more than a second each */
+  tcase_add_test (tc, loop_that_gains_late_makes_a_ring);
   tcase_add_test (tc, loop_that_could_not_tell_a_fork_makes_no_ring);
   tcase_add_test (tc, loop_on_a_kernel_that_does_not_wipe_on_fork_makes_no_ring);
   loop_test (tc, loop_that_is_forbidden_a_ring_does_not_ask_again, 4);
