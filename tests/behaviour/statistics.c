@@ -339,6 +339,7 @@ START_TEST (kind_of_file_decides_where_it_is_served)
   expect_in (tcp_listen (&addr), 0, &stats.epoll_kind);
   expect_in (udp_bound (&addr), 0, &stats.epoll_kind);
   expect_in (open ("/dev/null", O_RDONLY | O_CLOEXEC), 0, &stats.epoll_kind);
+  expect_in (open ("/proc/self/exe", O_RDONLY | O_CLOEXEC), 0, &stats.epoll_kind);
   expect_in (slave, 0, &stats.epoll_kind);
 
   while (triedcnt)

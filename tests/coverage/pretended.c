@@ -386,6 +386,26 @@ START_TEST (cancelled_requests_count_for_the_size_of_the_ring)
 }
 END_TEST
 
+/* what has no request left is on epoll */
+START_TEST (no_more_requests_are_made_than_there_are_entries)
+{
+  int i;
+
+  kernel.rings_left = 1;
+  watch (PAIRS, EV_READ | EV_WRITE);
+  ck_assert_int_eq (kernel.heldcnt, 2 * PAIRS + 1);
+
+  for (i = 0; i < PAIRS; ++i)
+    ev_io_stop (EV_A_ io + i);
+
+  ck_assert_int_eq (kernel.cancels, 2 * PAIRS);
+  watch (PAIRS, EV_READ | EV_WRITE);
+  ck_assert_int_eq (kernel.made, 1);
+  ck_assert_int_le (2 * PAIRS + kernel.heldcnt, PRETENDED_ENTRIES - 1);
+  ck_assert_uint_gt (statistics ().epoll_overflow, 0);
+}
+END_TEST
+
 /* the event was there before: it is one that was answered, not given up */
 START_TEST (request_that_completes_before_it_is_cancelled_is_not_counted_as_cancelled)
 {
@@ -415,6 +435,48 @@ START_TEST (watcher_that_is_stopped_and_started_at_once_is_armed_again)
 }
 END_TEST
 
+static int left; /* cancelled requests to be answered */
+
+static void
+answer_by_signal (int signo)
+{
+  (void)signo;
+
+  if (left && kernel.last_cancelled)
+    {
+      --left;
+      pretended_event (kernel.last_cancelled->aio_data, 0);
+    }
+}
+
+/* a worker that still asked epoll would ask the signalfd, too; the signal handler plays it */
+START_TEST (signalfd_is_not_watched_before_the_request_for_epoll_has_gone)
+{
+  struct itimerval soon = { { 0, 5000 }, { 0, 5000 } }, never = { { 0, 0 }, { 0, 0 } };
+  sigset_t none;
+  ev_io personal;
+  uint32_t tail;
+
+  watch (1, EV_READ);
+  sigemptyset (&none);
+  ev_io_init (&personal, io_cb, signalfd (-1, &none, SFD_CLOEXEC), EV_READ);
+  ev_io_start (EV_A_ &personal);
+
+  tail = kernel.ring->header.tail;
+  left = 1;
+  signal (SIGALRM, answer_by_signal);
+  setitimer (ITIMER_REAL, &soon, 0);
+  run ();
+  setitimer (ITIMER_REAL, &never, 0);
+  ck_assert_uint_eq (kernel.ring->header.tail, (tail + 1) % PRETENDED_ENTRIES);
+  ck_assert_int_eq (kernel.heldcnt, 0);
+  ck_assert_uint_eq (statistics ().ring_entries, 0);
+
+  ev_io_stop (EV_A_ &personal);
+  close (personal.fd);
+}
+END_TEST
+
 /*****************************************************************************/
 /* sleeping */
 
@@ -440,8 +502,6 @@ sleep_until_a_timer (double seconds)
   ev_run (EV_A_ EVRUN_ONCE);
   ev_timer_stop (EV_A_ &timer);
 }
-
-static int left;
 
 static void
 answer_a_cancelled_request (double seconds)
@@ -570,8 +630,10 @@ add_tests (TCase *tc)
   tcase_add_test (tc, event_of_a_cancelled_request_means_nothing);
   tcase_add_test (tc, cancelled_requests_are_used_again_after_their_events);
   tcase_add_test (tc, cancelled_requests_count_for_the_size_of_the_ring);
+  tcase_add_test (tc, no_more_requests_are_made_than_there_are_entries);
   tcase_add_test (tc, request_that_completes_before_it_is_cancelled_is_not_counted_as_cancelled);
   tcase_add_test (tc, watcher_that_is_stopped_and_started_at_once_is_armed_again);
+  tcase_add_test (tc, signalfd_is_not_watched_before_the_request_for_epoll_has_gone);
   tcase_add_test (tc, event_of_a_cancelled_request_does_not_end_the_sleep);
   tcase_add_test (tc, what_has_completed_without_saying_anything_is_armed_before_the_sleep);
   tcase_add_test (tc, sleep_is_over_when_nothing_is_left_of_it);
