@@ -768,10 +768,29 @@ START_TEST (file_that_nothing_is_known_of_is_served_by_epoll)
 
   pipes (ends);
   expect_kind (ends [0], ends [1], SEAM_fstat, ENOMEM);
-  expect_kind (eventfd (0, EFD_CLOEXEC), -1, SEAM_readlink, ENOENT);
   sockets (ends);
   expect_kind (ends [0], ends [1], SEAM_getpeername, EBADF);
   expect_kind (socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), -1, SEAM_getsockopt, ENOBUFS);
+}
+END_TEST
+
+/* without /proc: an eventfd may be a signalfd */
+START_TEST (ring_is_given_up_for_a_file_whose_name_is_not_known)
+{
+  int file = eventfd (0, EFD_CLOEXEC);
+  probe q;
+
+  seam_arrange (SEAM_readlink, ENOENT, 1, 1);
+  watch (0, 10);
+  probe_start (EV_A_ &q, file, EV_READ);
+  settle (EV_A);
+  claim (stats.ring_entries == 0);
+  claim (stats.epoll_no_ring == idle_fds + 11u);
+  expect_served (0, 10);
+  ck_assert_int_eq (q.count, 0);
+  probe_stop (EV_A_ &q);
+  unwatch (0, 10);
+  close (file);
 }
 END_TEST
 
@@ -1275,6 +1294,7 @@ add_ring (TCase *tc)
   tcase_add_test (tc, cancel_that_says_nothing_special_is_one);
   tcase_add_test (tc, interrupted_io_getevents_ends_the_sleep_only);
   tcase_add_test (tc, file_that_nothing_is_known_of_is_served_by_epoll);
+  tcase_add_test (tc, ring_is_given_up_for_a_file_whose_name_is_not_known);
   tcase_add_test (tc, direction_that_cannot_be_asked_anew_is_not_reported);
   tcase_add_test (tc, direction_is_asked_anew_once);
 
