@@ -584,6 +584,26 @@ START_TEST (ring_that_is_not_understood_is_left_by_a_loop_that_never_sleeps)
 }
 END_TEST
 
+START_TEST (ring_that_is_not_understood_is_kept_when_it_is_interrupted)
+{
+  int i;
+
+  seam_ring = SEAM_RING_MAGIC;
+  watch (0, 50);
+  settle (EV_A);
+  seam_arrange (SEAM_io_getevents, EINTR, 1, 0);
+  put (fd [20][1]);
+
+  for (i = 0; i < 1000 && !p [20].count; ++i)
+    ev_run (EV_A_ EVRUN_NOWAIT);
+
+  ck_assert_uint_eq (seam_failures (), 1);
+  ck_assert_int_eq (p [20].count, 1);
+  claim (stats.ring_fds == 50);
+  unwatch (0, 50);
+}
+END_TEST
+
 /* what epoll is polled with is the only request that it is about */
 START_TEST (ring_that_does_not_take_epoll_is_left)
 {
@@ -774,15 +794,15 @@ START_TEST (file_that_nothing_is_known_of_is_served_by_epoll)
 }
 END_TEST
 
-/* without /proc: an eventfd may be a signalfd */
+/* without /proc: an eventfd may be a signalfd, a terminal a binder */
 START_TEST (ring_is_given_up_for_a_file_whose_name_is_not_known)
 {
-  int file = eventfd (0, EFD_CLOEXEC);
+  int slave, master = pty (&slave), event = eventfd (0, EFD_CLOEXEC);
   probe q;
 
   seam_arrange (SEAM_readlink, ENOENT, 1, 1);
   watch (0, 10);
-  probe_start (EV_A_ &q, file, EV_READ);
+  probe_start (EV_A_ &q, _i ? slave : event, EV_READ);
   settle (EV_A);
   claim (stats.ring_entries == 0);
   claim (stats.epoll_no_ring == idle_fds + 11u);
@@ -790,7 +810,9 @@ START_TEST (ring_is_given_up_for_a_file_whose_name_is_not_known)
   ck_assert_int_eq (q.count, 0);
   probe_stop (EV_A_ &q);
   unwatch (0, 10);
-  close (file);
+  close (event);
+  close (slave);
+  close (master);
 }
 END_TEST
 
@@ -1269,6 +1291,7 @@ add_cold (TCase *tc)
   tcase_add_test (tc, ring_that_holds_less_than_twice_what_was_asked_is_not_overfilled);
   tcase_add_test (tc, ring_that_a_child_would_inherit_is_used_all_the_same);
   tcase_add_test (tc, ring_that_is_not_understood_is_left_by_a_loop_that_never_sleeps);
+  tcase_add_test (tc, ring_that_is_not_understood_is_kept_when_it_is_interrupted);
   loop_test (tc, missing_epoll_pwait2_is_replaced, 2);
   tcase_add_test (tc, interrupted_epoll_wait_ends_the_sleep_only);
 
@@ -1294,7 +1317,7 @@ add_ring (TCase *tc)
   tcase_add_test (tc, cancel_that_says_nothing_special_is_one);
   tcase_add_test (tc, interrupted_io_getevents_ends_the_sleep_only);
   tcase_add_test (tc, file_that_nothing_is_known_of_is_served_by_epoll);
-  tcase_add_test (tc, ring_is_given_up_for_a_file_whose_name_is_not_known);
+  loop_test (tc, ring_is_given_up_for_a_file_whose_name_is_not_known, 2);
   tcase_add_test (tc, direction_that_cannot_be_asked_anew_is_not_reported);
   tcase_add_test (tc, direction_is_asked_anew_once);
 
