@@ -1261,6 +1261,26 @@ START_TEST (first_fds_are_served_by_the_ring_alone)
 }
 END_TEST
 
+static void
+expect_all_in_the_ring (void)
+{
+  settle (EV_A);
+  settle (EV_A);
+  ev_linuxaio_stats (EV_A_ &stats);
+  must (stats.ring_entries > 0);
+  must (stats.ring_fds == 50);
+}
+
+START_TEST (fds_of_a_child_are_in_its_ring_as_they_were_in_its_parents)
+{
+  watch (0, 50);
+  expect_all_in_the_ring ();
+  ck_assert (child_ok (in_child (expect_all_in_the_ring)));
+  expect_served (0, 50);
+  unwatch (0, 50);
+}
+END_TEST
+
 /*****************************************************************************/
 
 #define loop_test(tc, name, count) tcase_add_loop_test (tc, name, 0, count)
@@ -1287,6 +1307,7 @@ add_cold (TCase *tc)
   tcase_add_test (tc, loop_that_busy_polls_is_in_the_ring_whatever_it_does);
   tcase_add_test (tc, fds_of_a_loop_that_busy_polls_from_the_beginning_are_in_the_ring);
   tcase_add_test (tc, first_fds_are_served_by_the_ring_alone);
+  tcase_add_test (tc, fds_of_a_child_are_in_its_ring_as_they_were_in_its_parents);
   loop_test (tc, ring_that_is_not_understood_is_served_by_calls, SEAM_RINGS);
   tcase_add_test (tc, ring_that_holds_less_than_twice_what_was_asked_is_not_overfilled);
   tcase_add_test (tc, ring_that_a_child_would_inherit_is_used_all_the_same);
