@@ -162,6 +162,8 @@ START_TEST (descriptor_closed_by_the_callback_that_still_watches_it_is_an_error)
   run_until (r.seen & EV_ERROR);
   ck_assert_int_eq (r.count, 2);
   ck_assert (!ev_is_active (&r.io));
+  claim (stats.ring_fds == (unsigned)idle_fds);
+  claim (stats.refused == 1);
   close (fd [1]);
 }
 END_TEST
