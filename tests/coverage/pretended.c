@@ -231,6 +231,29 @@ START_TEST (oldest_request_makes_room_for_the_one_of_epoll)
 }
 END_TEST
 
+/* which is level-triggered: it tells of the socket each time that it is asked */
+START_TEST (epoll_is_asked_while_there_is_no_room_for_its_request)
+{
+  int datagram = socket (AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+  watch (3, EV_READ);
+  ev_io_init (io + 3, io_cb, datagram, EV_WRITE);
+  ev_io_start (EV_A_ io + 3);
+  run ();
+  ck_assert_uint_eq (statistics ().epoll_kind, 1);
+
+  kernel.room = 3;
+  pretended_complete (loop->backend_fd, POLLIN, POLLIN);
+  run ();
+  ck_assert_int_eq (calls [3], 1);
+  run ();
+  ck_assert_int_eq (calls [3], 1);
+
+  ev_io_stop (EV_A_ io + 3);
+  close (datagram);
+}
+END_TEST
+
 /*****************************************************************************/
 /* what an event says */
 
@@ -365,6 +388,24 @@ START_TEST (cancelled_requests_are_used_again_after_their_events)
     }
 
   ck_assert_uint_eq (statistics ().cancelled, 25 * PAIRS);
+}
+END_TEST
+
+START_TEST (cancelled_requests_are_used_again_although_nothing_is_in_flight)
+{
+  int i;
+
+  kernel.cancels_answered = 1;
+  watch (PAIRS, EV_READ);
+
+  for (i = 0; i < PAIRS; ++i)
+    ev_io_stop (EV_A_ io + i);
+
+  run ();
+  ck_assert_uint_eq (kernel.ring->header.head, kernel.ring->header.tail);
+  watch (PAIRS, EV_READ);
+  ck_assert_int_eq (kernel.heldcnt, PAIRS + 1);
+  ck_assert_int_eq (kernel.made, 1);
 }
 END_TEST
 
@@ -623,12 +664,14 @@ add_tests (TCase *tc)
   tcase_add_test (tc, requests_are_made_all_at_once);
   tcase_add_test (tc, epoll_is_the_first_of_the_requests);
   tcase_add_test (tc, oldest_request_makes_room_for_the_one_of_epoll);
+  tcase_add_test (tc, epoll_is_asked_while_there_is_no_room_for_its_request);
   tcase_add_test (tc, only_what_was_asked_for_is_believed);
   tcase_add_loop_test (tc, errors_and_hang_ups_are_told_to_everybody, 0, 4);
   tcase_add_test (tc, event_that_says_nothing_is_followed_by_another_request);
   tcase_add_test (tc, writer_of_a_full_pipe_is_not_told_that_there_is_room);
   tcase_add_test (tc, event_of_a_cancelled_request_means_nothing);
   tcase_add_test (tc, cancelled_requests_are_used_again_after_their_events);
+  tcase_add_test (tc, cancelled_requests_are_used_again_although_nothing_is_in_flight);
   tcase_add_test (tc, cancelled_requests_count_for_the_size_of_the_ring);
   tcase_add_test (tc, no_more_requests_are_made_than_there_are_entries);
   tcase_add_test (tc, request_that_completes_before_it_is_cancelled_is_not_counted_as_cancelled);
