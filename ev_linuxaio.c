@@ -762,6 +762,14 @@ linuxaio_drained (EV_P)
 
 static void linuxaio_ring_yield (EV_P);
 
+/* whether the ring is empty, and nobody but this process looks at epoll */
+inline_size
+int
+linuxaio_emptied (EV_P)
+{
+  return linuxaio.draining && !linuxaio.inflightcnt && linuxaio.requests [0].phase == LINUXAIO_IDLE;
+}
+
 /* decides where a newly set fd lives */
 static int
 linuxaio_decide (EV_P_ int fd)
@@ -770,6 +778,10 @@ linuxaio_decide (EV_P_ int fd)
 
   if (!linuxaio.ctx)
     return LINUXAIO_EPOLL_NO_RING;
+
+  /* what it is will be asked when the ring is filled again */
+  if (linuxaio_emptied (EV_A))
+    return linuxaio_drained (EV_A);
 
   kind = linuxaio_kind (EV_A_ fd);
 
@@ -1234,24 +1246,29 @@ linuxaio_ring_abandon (EV_P)
       linuxaio.fds [fd].place = LINUXAIO_UNDECIDED;
 }
 
-/*
- * A file is to be watched beside which there must be no ring. No worker must be
- * looking at epoll any more when it is registered there, so that is waited for.
- */
+/* cancels the request for epoll, and waits for so many seconds at most until no worker looks at epoll any more */
+ecb_cold
+static void
+linuxaio_epoll_retract (EV_P_ ev_tstamp seconds)
+{
+  uint32_t tail = linuxaio.ring ? linuxaio.ring->tail : 0;
+
+  if (linuxaio.requests [0].phase != LINUXAIO_IN_FLIGHT)
+    return;
+
+  linuxaio.cancelled = -1;
+  linuxaio_request_cancel (EV_A_ 0);
+
+  if (linuxaio.cancelled >= 0 && linuxaio.ring)
+    linuxaio_await (EV_A_ tail, seconds);
+}
+
+/* a file is to be watched beside which there must be no ring, nor a worker that looks at epoll */
 ecb_cold
 static void
 linuxaio_ring_yield (EV_P)
 {
-  uint32_t tail = linuxaio.ring ? linuxaio.ring->tail : 0;
-
-  linuxaio.cancelled = -1;
-
-  if (linuxaio.requests [0].phase == LINUXAIO_IN_FLIGHT)
-    linuxaio_request_cancel (EV_A_ 0);
-
-  if (linuxaio.cancelled >= 0 && linuxaio.ring)
-    linuxaio_await (EV_A_ tail, LINUXAIO_AWAIT_LONG_SECONDS);
-
+  linuxaio_epoll_retract (EV_A_ LINUXAIO_AWAIT_LONG_SECONDS);
   linuxaio_ring_abandon (EV_A);
 }
 
@@ -1377,10 +1394,23 @@ linuxaio_drain (EV_P)
 
   linuxaio.draining = linuxaio.steady || linuxaio.watchcnt >= room / 2;
 
-  if (linuxaio.draining)
-    linuxaio_evict (EV_A_ LINUXAIO_DRAIN + linuxaio.rearmcnt / LINUXAIO_DRAIN);
-  else
-    linuxaio.sweep = 0;
+  if (!linuxaio.draining)
+    {
+      linuxaio.sweep = 0;
+
+      if (linuxaio_watches_personal (EV_A))
+        linuxaio_ring_yield (EV_A);
+
+      return;
+    }
+
+  linuxaio_evict (EV_A_ LINUXAIO_DRAIN + linuxaio.rearmcnt / LINUXAIO_DRAIN);
+
+  if (!linuxaio.inflightcnt)
+    {
+      linuxaio_epoll_retract (EV_A_ LINUXAIO_AWAIT_SECONDS);
+      linuxaio_reap (EV_A);
+    }
 }
 
 /* looks for fds that are on epoll for want of a ring, or of room in it, some at each iteration */
