@@ -1,4 +1,4 @@
-/* A program that has libev inside of it, and uses the ring: 100 pipes, a byte through each. */
+/* A program that has libev inside of it, polls until it has a ring, and uses that: 100 pipes, a byte through each. */
 
 #define EV_STANDALONE 1
 #include "ev.c"
@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #define PIPES 100
+#define POLLS 20000 /* some thousands that find nothing make a ring */
 
 static int fds [PIPES][2];
 static ev_io readers [PIPES];
@@ -56,7 +57,8 @@ main (void)
       ev_io_start (EV_A_ &readers [i]);
     }
 
-  ev_run (EV_A_ EVRUN_NOWAIT);
+  for (i = 0; i < POLLS; ++i)
+    ev_run (EV_A_ EVRUN_NOWAIT);
 
   for (i = 0; i < PIPES; ++i)
     if (write (fds [i][1], "", 1) != 1)

@@ -3,16 +3,19 @@
 #   make soak MINUTES=60 CONNECTIONS=2000 WORKERS=2
 #   make check-soak            the same for some seconds, with fewer connections
 #
-# BACKEND=4 runs it on epoll, for comparison.
+# BACKEND=4 runs it on epoll, for comparison. libev is compiled in, with a ring
+# from 32 fds on, though the loop might not gain from one; it is left when it does not.
 
 CHECK_TARGETS += check-soak
 
 SOAK_OUT := $(BUILD)/soak
 
-$(SOAK_OUT)/soak: tests/soak/soak.c tests/soak/targets.mk $(BUILD)/inst.done
+$(SOAK_OUT)/libev.o: tests/soak/targets.mk $(BUILD)/inst.done
 	@mkdir -p $(@D)
-	@$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -fno-strict-aliasing -isystem $(INST)/include $(CFLAGS) $< -o $@ \
-	  $(LDFLAGS) -L$(INST)/lib -Wl,-rpath,'$$ORIGIN/../$(notdir $(INST))/lib' -lev
+	@$(CC) -O2 -g -w -fno-strict-aliasing -DEV_LINUXAIO_RING_FDS=32 -DHAVE_CONFIG_H -I$(BUILD)/libev $(CFLAGS) -c $(BUILD)/libev/ev.c -o $@
+
+$(SOAK_OUT)/soak: tests/soak/soak.c $(SOAK_OUT)/libev.o
+	@$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -fno-strict-aliasing -isystem $(INST)/include $(CFLAGS) $^ -o $@ $(LDFLAGS) -lm
 
 .PHONY: soak check-soak
 
