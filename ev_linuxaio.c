@@ -2145,7 +2145,7 @@ ev_linuxaio_stats (EV_P_ struct ev_linuxaio_stats *stats) EV_LINUXAIO_NOEXCEPT
 
   for (fd = 0; fd < anfdmax; ++fd)
     if (anfds [fd].events)
-      ++count [fd < linuxaio.fdmax ? linuxaio.fds [fd].place : LINUXAIO_EPOLL_NO_RING];
+      ++count [fd < linuxaio.fdmax ? linuxaio.fds [fd].place : (int)LINUXAIO_EPOLL_NO_RING];
 
   *stats = linuxaio.stats;
 
