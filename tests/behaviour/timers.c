@@ -272,9 +272,8 @@ START_TEST (time_does_not_pass_while_suspended)
 
   sockets (fd);
   probe_start (EV_A_ &p, fd [0], EV_READ);
-  tick_start (EV_A_ &t, 0.02, 0.);
   settle (EV_A);
-  ck_assert_int_eq (t.count, 0);
+  tick_start (EV_A_ &t, 0.02, 0.);
 
   ev_suspend (EV_A);
   left = ev_timer_remaining (EV_A_ &t.timer);

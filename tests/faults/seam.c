@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include <limits.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -41,7 +42,7 @@ seam_limits (unsigned char ring, unsigned char weigh)
 {
   static const short mins    [8] = { 1, 2, 4, 8, 16, 30, 62, 62 };
   static const short maxs    [8] = { 2, 6, 16, 40, 62, 254, 1022, 1022 };
-  static const short fds     [4] = { 0, 1, 6, 32 };
+  static const int   fds     [4] = { 0, 1, 6, INT_MAX };
   static const short changes [4] = { 1, 8, 200, 1000 };
   static const int   events  [4] = { 20, 500, 4000, 4000 };
 
