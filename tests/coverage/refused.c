@@ -1281,6 +1281,29 @@ START_TEST (fds_of_a_child_are_in_its_ring_as_they_were_in_its_parents)
 }
 END_TEST
 
+static void
+destroy_without_a_ring (void)
+{
+  seam_ring_fds = 1000000;
+  settle (EV_A);
+  seam_reset ();
+  ev_loop_destroy (EV_A);
+  must (seam_calls (SEAM_io_destroy) == 0);
+}
+
+START_TEST (child_destroys_no_context_of_its_parent)
+{
+  watch (0, 50);
+  settle (EV_A);
+  watch (50, PAIRS);
+  settle (EV_A);
+  claim (stats.regrowths == 1);
+  ck_assert (child_ok (in_child (destroy_without_a_ring)));
+  expect_served (0, PAIRS);
+  unwatch (0, PAIRS);
+}
+END_TEST
+
 /*****************************************************************************/
 
 #define loop_test(tc, name, count) tcase_add_loop_test (tc, name, 0, count)
@@ -1308,6 +1331,7 @@ add_cold (TCase *tc)
   tcase_add_test (tc, fds_of_a_loop_that_busy_polls_from_the_beginning_are_in_the_ring);
   tcase_add_test (tc, first_fds_are_served_by_the_ring_alone);
   tcase_add_test (tc, fds_of_a_child_are_in_its_ring_as_they_were_in_its_parents);
+  tcase_add_test (tc, child_destroys_no_context_of_its_parent);
   loop_test (tc, ring_that_is_not_understood_is_served_by_calls, SEAM_RINGS);
   tcase_add_test (tc, ring_that_holds_less_than_twice_what_was_asked_is_not_overfilled);
   tcase_add_test (tc, ring_that_a_child_would_inherit_is_used_all_the_same);
