@@ -493,6 +493,110 @@ START_TEST (fd_that_is_stopped_while_armed_again_and_again_is_parked)
 }
 END_TEST
 
+/* watched for reading, and on epoll for the next 256 stops or changes */
+static void
+park (probe *p, int fd)
+{
+  int i;
+
+  probe_start (EV_A_ p, fd, EV_READ);
+
+  for (i = 0; i < 20; ++i)
+    {
+      ev_run (EV_A_ EVRUN_NOWAIT);
+      ev_io_stop (EV_A_ &p->io);
+      ev_io_start (EV_A_ &p->io);
+    }
+
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  claim (stats.epoll_parked == 1);
+}
+
+START_TEST (parked_fd_returns_to_the_ring_after_a_number_of_stops)
+{
+  int fd [2], i;
+  probe p;
+
+  sockets (fd);
+  park (&p, fd [0]);
+
+  /* a stop that the loop sees is a change, too */
+  for (i = 0; i < 200 && stats.epoll_parked; ++i)
+    {
+      ev_io_stop (EV_A_ &p.io);
+      ev_run (EV_A_ EVRUN_NOWAIT);
+      ev_io_start (EV_A_ &p.io);
+      ev_run (EV_A_ EVRUN_NOWAIT);
+      ev_linuxaio_stats (EV_A_ &stats);
+    }
+
+  claim (stats.epoll_fds == 0 && stats.ring_fds == (unsigned)idle_fds + 1);
+  probe_stop (EV_A_ &p);
+  close_both (fd);
+}
+END_TEST
+
+START_TEST (parked_fd_that_is_never_stopped_returns_to_the_ring_after_a_number_of_changes)
+{
+  int fd [2], i;
+  probe p, w;
+
+  sockets (fd);
+  fill (fd [0]);
+  park (&p, fd [0]);
+  probe_init (&w, fd [0], EV_WRITE);
+
+  for (i = 0; i < 300 && stats.epoll_parked; ++i)
+    {
+      ev_io_start (EV_A_ &w.io);
+      ev_run (EV_A_ EVRUN_NOWAIT);
+      ev_io_stop (EV_A_ &w.io);
+      ev_run (EV_A_ EVRUN_NOWAIT);
+      ev_linuxaio_stats (EV_A_ &stats);
+    }
+
+  claim (stats.epoll_fds == 0 && stats.ring_fds == (unsigned)idle_fds + 1);
+  ck_assert_int_eq (w.count, 0);
+  probe_stop (EV_A_ &p);
+  close_both (fd);
+}
+END_TEST
+
+/* each is a re-set of an armed fd. every other time it is stopped while armed, which is no reason to park it */
+START_TEST (several_watchers_of_an_fd_are_started_without_parking_it)
+{
+  int fd [2], round, i;
+  probe p [5];
+
+  sockets (fd);
+
+  for (round = 0; round < 20; ++round)
+    {
+      for (i = 0; i < 5; ++i)
+        {
+          probe_start (EV_A_ p + i, fd [0], EV_READ);
+          ev_run (EV_A_ EVRUN_NOWAIT);
+        }
+
+      claim (stats.epoll_parked == 0);
+
+      if (round & 1)
+        {
+          put (fd [1]);
+          run_until (p [4].count);
+          get (fd [0]);
+        }
+
+      for (i = 0; i < 5; ++i)
+        probe_stop (EV_A_ p + i);
+
+      ev_run (EV_A_ EVRUN_NOWAIT);
+    }
+
+  close_both (fd);
+}
+END_TEST
+
 START_TEST (change_of_the_mask_needs_no_cancel)
 {
   struct ev_linuxaio_stats before;
@@ -633,6 +737,9 @@ add (TCase *tc, unsigned on)
       tcase_add_test (tc, ring_is_given_up_for_a_file_that_only_the_process_may_ask);
       tcase_add_test (tc, refused_file_is_not_tried_again_and_again);
       tcase_add_test (tc, fd_that_is_stopped_while_armed_again_and_again_is_parked);
+      tcase_add_test (tc, parked_fd_returns_to_the_ring_after_a_number_of_stops);
+      tcase_add_test (tc, parked_fd_that_is_never_stopped_returns_to_the_ring_after_a_number_of_changes);
+      tcase_add_test (tc, several_watchers_of_an_fd_are_started_without_parking_it);
       tcase_add_test (tc, change_of_the_mask_needs_no_cancel);
       tcase_add_test (tc, one_shot_use_needs_no_cancel);
       tcase_add_test (tc, loop_that_changes_no_more_leaves_the_ring_and_comes_back);

@@ -462,6 +462,29 @@ START_TEST (request_that_completes_before_it_is_cancelled_is_not_counted_as_canc
 }
 END_TEST
 
+/* there is nothing to be read after the last entry */
+START_TEST (requests_of_an_fd_are_awaited_in_every_position_of_the_ring)
+{
+  int i;
+
+  kernel.cancels_answered = 1;
+  watch (2, EV_READ | EV_WRITE);
+
+  for (i = 0; i < _i; ++i)
+    {
+      complete (1, POLLIN, POLLIN);
+      run ();
+      run ();
+    }
+
+  ev_io_stop (EV_A_ io);
+  ck_assert_int_eq (kernel.cancels, 2);
+  run ();
+  ck_assert_int_eq (called (), 0);
+  ck_assert_uint_eq (kernel.ring->header.head, kernel.ring->header.tail);
+}
+END_TEST
+
 /* started again at once with the same mask: nothing tells but the backend itself */
 START_TEST (watcher_that_is_stopped_and_started_at_once_is_armed_again)
 {
@@ -675,6 +698,7 @@ add_tests (TCase *tc)
   tcase_add_test (tc, cancelled_requests_count_for_the_size_of_the_ring);
   tcase_add_test (tc, no_more_requests_are_made_than_there_are_entries);
   tcase_add_test (tc, request_that_completes_before_it_is_cancelled_is_not_counted_as_cancelled);
+  tcase_add_loop_test (tc, requests_of_an_fd_are_awaited_in_every_position_of_the_ring, 0, PRETENDED_ENTRIES);
   tcase_add_test (tc, watcher_that_is_stopped_and_started_at_once_is_armed_again);
   tcase_add_test (tc, signalfd_is_not_watched_before_the_request_for_epoll_has_gone);
   tcase_add_test (tc, event_of_a_cancelled_request_does_not_end_the_sleep);

@@ -31,14 +31,13 @@ struct pretended_ring
 {
   struct linuxaio_ring header;
   struct io_event entry [PRETENDED_ENTRIES];
-  struct io_event hidden [PRETENDED_ENTRIES]; /* written, but not seen yet */
-  char is_hidden [PRETENDED_ENTRIES];
 };
 
 static struct
 {
-  struct pretended_ring rings [PRETENDED_RINGS];
   struct pretended_ring *ring;        /* the youngest, on which everything happens */
+  struct io_event hidden [PRETENDED_ENTRIES]; /* written there, but not seen yet */
+  char is_hidden [PRETENDED_ENTRIES];
   int made, destroyed, rings_left;
   struct iocb *held [PRETENDED_MAX];  /* requests in flight, oldest first */
   int heldcnt;
@@ -70,10 +69,10 @@ pretended_acquire (void)
 
   if (kernel.ring)
     for (i = 0; i < PRETENDED_ENTRIES; ++i)
-      if (kernel.ring->is_hidden [i])
+      if (kernel.is_hidden [i])
         {
-          kernel.ring->entry [i]     = kernel.ring->hidden [i];
-          kernel.ring->is_hidden [i] = 0;
+          kernel.ring->entry [i]     = kernel.hidden [i];
+          kernel.is_hidden [i] = 0;
         }
 }
 
@@ -95,11 +94,11 @@ pretended_event (uint64_t data, long res)
   pretended_look_at_head ();
   ck_assert_msg (next != ring->header.head, "more requests were made than there are entries");
   memset (ring->entry + tail, 0x55, sizeof (*ring->entry));
-  ring->hidden [tail].data = data;
-  ring->hidden [tail].obj  = 0;
-  ring->hidden [tail].res  = res;
-  ring->hidden [tail].res2 = 0;
-  ring->is_hidden [tail]   = 1;
+  kernel.hidden [tail].data = data;
+  kernel.hidden [tail].obj  = 0;
+  kernel.hidden [tail].res  = res;
+  kernel.hidden [tail].res2 = 0;
+  kernel.is_hidden [tail]   = 1;
   *(volatile uint32_t *)&ring->header.tail = next;
 }
 
@@ -136,10 +135,23 @@ pretended_complete (int fd, int events, long res)
   pretended_event (pretended_take (i)->aio_data, res);
 }
 
+/* at the end of a page, after which there is none */
+static struct pretended_ring *
+pretended_map (void)
+{
+  size_t page = sysconf (_SC_PAGESIZE);
+  char *memory = (char *)mmap (0, page * 2, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+  ck_assert (memory != (char *)MAP_FAILED);
+  ck_assert_int_eq (mprotect (memory, page, PROT_READ | PROT_WRITE), 0);
+
+  return (struct pretended_ring *)(memory + page) - 1;
+}
+
 static int
 evsys_io_setup (unsigned requests, aio_context_t *ctx)
 {
-  struct pretended_ring *ring = kernel.rings + kernel.made;
+  struct pretended_ring *ring;
 
   if (!requests)
     return -EINVAL;
@@ -147,6 +159,7 @@ evsys_io_setup (unsigned requests, aio_context_t *ctx)
   if (!kernel.rings_left)
     return -EAGAIN;
 
+  ring = pretended_map ();
   ring->header.nr            = PRETENDED_ENTRIES;
   ring->header.magic         = LINUXAIO_RING_MAGIC;
   ring->header.header_length = sizeof (ring->header);
@@ -154,6 +167,7 @@ evsys_io_setup (unsigned requests, aio_context_t *ctx)
   ++kernel.made;
   --kernel.rings_left;
   kernel.heldcnt   = 0;
+  memset (kernel.is_hidden, 0, sizeof (kernel.is_hidden));
   kernel.ring      = ring;
   kernel.head_seen = 0;
   *ctx = (aio_context_t)(uintptr_t)ring;
@@ -238,8 +252,8 @@ evsys_io_getevents (aio_context_t ctx, long min, long count, struct io_event *ev
     {
       int head = ring->header.head;
 
-      events [res] = ring->is_hidden [head] ? ring->hidden [head] : ring->entry [head];
-      ring->is_hidden [head] = 0;
+      events [res] = kernel.is_hidden [head] ? kernel.hidden [head] : ring->entry [head];
+      kernel.is_hidden [head] = 0;
       ring->header.head = kernel.head_seen = (head + 1) % PRETENDED_ENTRIES;
     }
 

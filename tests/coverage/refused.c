@@ -1273,11 +1273,66 @@ expect_all_in_the_ring (void)
 
 START_TEST (fds_of_a_child_are_in_its_ring_as_they_were_in_its_parents)
 {
+  seam_ring_max = 62; /* as many as there are, but not twice */
   watch (0, 50);
   expect_all_in_the_ring ();
   ck_assert (child_ok (in_child (expect_all_in_the_ring)));
   expect_served (0, 50);
   unwatch (0, 50);
+}
+END_TEST
+
+static void
+destroy_without_a_ring (void)
+{
+  seam_ring_fds = 1000000;
+  settle (EV_A);
+  seam_reset ();
+  ev_loop_destroy (EV_A);
+  must (seam_calls (SEAM_io_destroy) == 0);
+}
+
+START_TEST (child_destroys_no_context_of_its_parent)
+{
+  watch (0, 50);
+  settle (EV_A);
+  watch (50, PAIRS);
+  settle (EV_A);
+  claim (stats.regrowths == 1);
+  ck_assert (child_ok (in_child (destroy_without_a_ring)));
+  expect_served (0, PAIRS);
+  unwatch (0, PAIRS);
+}
+END_TEST
+
+START_TEST (epoll_that_is_made_again_under_another_number_is_asked)
+{
+  struct ev_loop *fixtures = loop;
+  int low = dup (0), slave, master;
+  probe terminal;
+
+  loop   = another_loop ();
+  master = pty (&slave);
+  watch (0, 50);
+  probe_start (EV_A_ &terminal, slave, EV_READ);
+  terminal.eat = 1;
+  settle (EV_A);
+  claim (stats.epoll_kind == 1);
+
+  close (low);
+  ev_loop_fork (EV_A);
+  settle (EV_A);
+  put (master);
+  run_until (terminal.count == 1);
+  expect_served (0, 50);
+  claim (stats.ring_fds == 50);
+
+  probe_stop (EV_A_ &terminal);
+  unwatch (0, 50);
+  ev_loop_destroy (EV_A);
+  loop = fixtures;
+  close (slave);
+  close (master);
 }
 END_TEST
 
@@ -1308,6 +1363,8 @@ add_cold (TCase *tc)
   tcase_add_test (tc, fds_of_a_loop_that_busy_polls_from_the_beginning_are_in_the_ring);
   tcase_add_test (tc, first_fds_are_served_by_the_ring_alone);
   tcase_add_test (tc, fds_of_a_child_are_in_its_ring_as_they_were_in_its_parents);
+  tcase_add_test (tc, child_destroys_no_context_of_its_parent);
+  tcase_add_test (tc, epoll_that_is_made_again_under_another_number_is_asked);
   loop_test (tc, ring_that_is_not_understood_is_served_by_calls, SEAM_RINGS);
   tcase_add_test (tc, ring_that_holds_less_than_twice_what_was_asked_is_not_overfilled);
   tcase_add_test (tc, ring_that_a_child_would_inherit_is_used_all_the_same);
