@@ -1317,7 +1317,7 @@ linuxaio_ring_create (EV_P)
   int asked;
   int wanted = linuxaio.lively || linuxaio.busy_poll > LINUXAIO_TS (0.) || linuxaio.watchcnt >= EV_LINUXAIO_RING_FDS;
 
-  if (!wanted || linuxaio.watchcnt > EV_LINUXAIO_RING_MAX || linuxaio.steady)
+  if (!wanted || !linuxaio.watchcnt || linuxaio.watchcnt > EV_LINUXAIO_RING_MAX || linuxaio.steady)
     return;
 
   linuxaio.unusable = linuxaio_watches_personal (EV_A);
@@ -1330,10 +1330,8 @@ linuxaio_ring_create (EV_P)
     return;
 
   linuxaio_ring_install (EV_A_ ctx, asked);
+  linuxaio_adopt_fds (EV_A);
   linuxaio.sweep = 0;
-
-  if (!linuxaio.fds)
-    linuxaio_adopt_fds (EV_A);
 }
 
 /* replaces the ring by a larger one, if it may still grow and the kernel lets it */
@@ -1424,7 +1422,7 @@ linuxaio_sweep (EV_P)
     {
       LINUXAIO_FD *f = linuxaio.fds + linuxaio.sweep;
 
-      if (f->place == LINUXAIO_EPOLL_NO_RING || f->place >= LINUXAIO_EPOLL_OVERFLOW)
+      if (anfds [linuxaio.sweep].events && (f->place == LINUXAIO_EPOLL_NO_RING || f->place >= LINUXAIO_EPOLL_OVERFLOW))
         {
           f->place = LINUXAIO_UNDECIDED;
           linuxaio_rearm (EV_A_ linuxaio.sweep);
