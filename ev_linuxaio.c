@@ -818,21 +818,41 @@ linuxaio_to_epoll (EV_P_ int fd, int place)
 }
 
 /*
- * Takes the fd off epoll, if it was ever there. It may be another file by now,
- * while the one that is registered lives on in a dup: with egen moved on,
- * epoll_poll does not take its events for ours.
+ * Takes the fd off epoll, returns whether it was there. It may be another file
+ * by now, while the one that is registered lives on in a dup: with egen moved
+ * on, epoll_poll does not take its events for ours.
  */
-inline_size
-void
+inline_speed
+int
 linuxaio_leave_epoll (EV_P_ int fd)
 {
-  if (linuxaio.fds [fd].in_epoll)
-    {
-      linuxaio.fds [fd].in_epoll = 0;
-      linuxaio.stats.moved_to_ring += evsys_epoll_del (backend_fd, fd) >= 0;
-      anfds [fd].emask = 0;
-      ++anfds [fd].egen;
-    }
+  if (!linuxaio.fds [fd].in_epoll)
+    return 0;
+
+  linuxaio.fds [fd].in_epoll = 0;
+  anfds [fd].emask = 0;
+  ++anfds [fd].egen;
+
+  return evsys_epoll_del (backend_fd, fd) >= 0;
+}
+
+/*
+ * Before the first request for epoll: what has been stopped is still registered
+ * there, and could be of a kind beside which there must be no ring. It is taken
+ * off, and asked what it is when it is started again.
+ */
+ecb_cold
+static void
+linuxaio_leave_unwatched (EV_P)
+{
+  int fd;
+
+  for (fd = 0; fd < linuxaio.fdmax && fd < anfdmax; ++fd)
+    if (!anfds [fd].events)
+      {
+        linuxaio_leave_epoll (EV_A_ fd);
+        linuxaio.fds [fd].place = LINUXAIO_UNDECIDED;
+      }
 }
 
 /* queues what of the fd is wanted and not in flight. returns 0 if there was no room */
@@ -880,7 +900,7 @@ linuxaio_arm (EV_P_ int fd)
           return;
         }
 
-      linuxaio_leave_epoll (EV_A_ fd);
+      linuxaio.stats.moved_to_ring += linuxaio_leave_epoll (EV_A_ fd);
     }
 
   if (ecb_expect_false (linuxaio.draining))
@@ -1331,6 +1351,7 @@ linuxaio_ring_create (EV_P)
 
   linuxaio_ring_install (EV_A_ ctx, asked);
   linuxaio_adopt_fds (EV_A);
+  linuxaio_leave_unwatched (EV_A);
   linuxaio.sweep = 0;
 }
 
@@ -1398,6 +1419,8 @@ linuxaio_drain (EV_P)
 
       if (linuxaio_watches_personal (EV_A))
         linuxaio_ring_yield (EV_A);
+      else
+        linuxaio_leave_unwatched (EV_A);
 
       return;
     }

@@ -182,6 +182,8 @@ pid_t in_child (void (*body) (void));
 int status_of (pid_t pid);
 /* nonzero if the child ended well */
 int child_ok (pid_t pid);
+/* polls whatever epoll fds there are: in a child it does to signalfds there what a kernel worker might */
+void ask_epolls (void);
 
 /*****************************************************************************/
 /* statistics: with libev 4.33 as it is nothing is known, and nothing is claimed */

@@ -420,6 +420,37 @@ START_TEST (no_ring_is_made_beside_a_file_that_only_the_process_may_ask)
 }
 END_TEST
 
+START_TEST (signal_that_came_while_its_signalfd_was_not_watched_is_told)
+{
+  sigset_t usr1;
+  int fd [2];
+  probe p, sock;
+
+  sigemptyset (&usr1);
+  sigaddset (&usr1, SIGUSR1);
+  ck_assert (!sigprocmask (SIG_BLOCK, &usr1, 0));
+  probe_start (EV_A_ &p, signalfd (-1, &usr1, SFD_NONBLOCK | SFD_CLOEXEC), EV_READ);
+  settle (EV_A);
+  probe_stop (EV_A_ &p);
+
+  sockets (fd);
+  probe_start (EV_A_ &sock, fd [0], EV_READ);
+  gain (EV_A);
+  settle (EV_A);
+  claim (stats.ring_fds == 1);
+  kill (getpid (), SIGUSR1);
+  ck_assert (child_ok (in_child (ask_epolls)));
+  ev_io_start (EV_A_ &p.io);
+  run_until (p.count);
+  claim (stats.ring_fds == 0);
+
+  probe_stop (EV_A_ &p);
+  probe_stop (EV_A_ &sock);
+  close (p.io.fd);
+  close_both (fd);
+}
+END_TEST
+
 START_TEST (no_ring_is_made_when_signals_come_by_signalfd)
 {
   int signals = 0;
@@ -726,6 +757,7 @@ add (TCase *tc, unsigned on)
       tcase_add_test (tc, loop_whose_watchers_are_restarted_while_armed_makes_no_ring);
       tcase_add_test (tc, loop_that_polls_in_vain_makes_a_ring);
       tcase_add_test (tc, no_ring_is_made_beside_a_file_that_only_the_process_may_ask);
+      tcase_add_test (tc, signal_that_came_while_its_signalfd_was_not_watched_is_told);
       tcase_add_test (tc, no_ring_is_made_when_signals_come_by_signalfd);
     }
 

@@ -8,6 +8,8 @@
 #include "fixture.h"
 #include "seam.h"
 
+#include <sys/signalfd.h>
+
 #define PAIRS 150
 
 static int fd [PAIRS][2];
@@ -1203,6 +1205,77 @@ START_TEST (ring_that_was_emptied_for_want_of_room_is_filled_again)
 }
 END_TEST
 
+/* a signalfd that is ready for nobody but this process, and for it from the start; see statistics.c of the behaviour */
+static probe usr1;
+
+static void
+watch_signalfd (void)
+{
+  sigset_t set;
+
+  sigemptyset (&set);
+  sigaddset (&set, SIGUSR1);
+  ck_assert (!sigprocmask (SIG_BLOCK, &set, 0));
+  probe_start (EV_A_ &usr1, signalfd (-1, &set, SFD_NONBLOCK | SFD_CLOEXEC), EV_READ);
+  settle (EV_A);
+  probe_stop (EV_A_ &usr1);
+}
+
+static void
+unwatch_signalfd (void)
+{
+  probe_stop (EV_A_ &usr1);
+  close (usr1.io.fd);
+}
+
+/* watched before there was a ring, and again while that is being emptied: it must not be looked at by a worker */
+START_TEST (ring_that_is_being_emptied_is_given_up_for_a_signalfd)
+{
+  seam_ring_max = 62;
+  watch_signalfd ();
+  watch (0, 50);
+  settle (EV_A);
+  claim (stats.ring_fds == 50);
+  watch (50, PAIRS);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  claim (stats.ring_fds > 0);
+  ev_io_start (EV_A_ &usr1.io);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  claim (stats.in_flight == 0 && stats.ring_entries == 0);
+  kill (getpid (), SIGUSR1);
+  run_until (usr1.count);
+  unwatch_signalfd ();
+  expect_served (0, PAIRS);
+  unwatch (0, PAIRS);
+}
+END_TEST
+
+/* watched while the ring was empty, and again when it has been filled */
+START_TEST (signalfd_that_was_watched_beside_an_empty_ring_loses_no_signal)
+{
+  seam_ring_max = 62;
+  watch_signalfd ();
+  watch (0, PAIRS);
+  unwatch (50, PAIRS);
+  claim_in_the_end (stats.ring_fds == 50);
+  watch (50, PAIRS);
+  claim_in_the_end (stats.ring_fds == 0);
+  ev_io_start (EV_A_ &usr1.io);
+  settle (EV_A);
+  probe_stop (EV_A_ &usr1);
+  unwatch (30, PAIRS);
+  claim_in_the_end (stats.ring_fds == 30);
+  kill (getpid (), SIGUSR1);
+  ck_assert (child_ok (in_child (ask_epolls)));
+  ev_io_start (EV_A_ &usr1.io);
+  run_until (usr1.count);
+  claim (stats.ring_entries == 0);
+  unwatch_signalfd ();
+  expect_served (0, 30);
+  unwatch (0, 30);
+}
+END_TEST
+
 /* also one that was found to gain nothing from a ring */
 START_TEST (loop_that_busy_polls_is_in_the_ring_whatever_it_does)
 {
@@ -1359,6 +1432,8 @@ add_cold (TCase *tc)
   tcase_add_test (tc, loop_whose_events_come_by_epoll_leaves_the_ring);
   tcase_add_test (tc, loop_some_of_whose_events_come_by_epoll_stays_in_the_ring);
   tcase_add_test (tc, ring_that_was_emptied_for_want_of_room_is_filled_again);
+  tcase_add_test (tc, ring_that_is_being_emptied_is_given_up_for_a_signalfd);
+  tcase_add_test (tc, signalfd_that_was_watched_beside_an_empty_ring_loses_no_signal);
   tcase_add_test (tc, loop_that_busy_polls_is_in_the_ring_whatever_it_does);
   tcase_add_test (tc, fds_of_a_loop_that_busy_polls_from_the_beginning_are_in_the_ring);
   tcase_add_test (tc, first_fds_are_served_by_the_ring_alone);
