@@ -1445,7 +1445,7 @@ linuxaio_sweep (EV_P)
     {
       LINUXAIO_FD *f = linuxaio.fds + linuxaio.sweep;
 
-      if (anfds [linuxaio.sweep].events && (f->place == LINUXAIO_EPOLL_NO_RING || f->place >= LINUXAIO_EPOLL_OVERFLOW))
+      if (f->place == LINUXAIO_EPOLL_NO_RING || f->place >= LINUXAIO_EPOLL_OVERFLOW)
         {
           f->place = LINUXAIO_UNDECIDED;
           linuxaio_rearm (EV_A_ linuxaio.sweep);

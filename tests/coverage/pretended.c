@@ -541,6 +541,30 @@ START_TEST (signalfd_is_not_watched_before_the_request_for_epoll_has_gone)
 }
 END_TEST
 
+/* not even if nothing else is in flight any more: its event tells that no worker is at it */
+START_TEST (signalfd_is_asked_what_it_is_before_the_request_for_epoll_has_gone)
+{
+  sigset_t none;
+  ev_io personal;
+
+  watch (1, EV_READ);
+  loop->linuxaio.steady = 1; /* as after EV_LINUXAIO_EVENTS that say so */
+  complete (0, POLLIN, POLLIN);
+  run ();
+  ck_assert_int_eq (kernel.heldcnt, 0);
+  ck_assert_uint_eq (statistics ().epoll_steady, 1);
+
+  sigemptyset (&none);
+  ev_io_init (&personal, io_cb, signalfd (-1, &none, SFD_CLOEXEC), EV_READ);
+  ev_io_start (EV_A_ &personal);
+  run ();
+  ck_assert_uint_eq (statistics ().ring_entries, 0);
+
+  ev_io_stop (EV_A_ &personal);
+  close (personal.fd);
+}
+END_TEST
+
 /*****************************************************************************/
 /* sleeping */
 
@@ -701,6 +725,7 @@ add_tests (TCase *tc)
   tcase_add_loop_test (tc, requests_of_an_fd_are_awaited_in_every_position_of_the_ring, 0, PRETENDED_ENTRIES);
   tcase_add_test (tc, watcher_that_is_stopped_and_started_at_once_is_armed_again);
   tcase_add_test (tc, signalfd_is_not_watched_before_the_request_for_epoll_has_gone);
+  tcase_add_test (tc, signalfd_is_asked_what_it_is_before_the_request_for_epoll_has_gone);
   tcase_add_test (tc, event_of_a_cancelled_request_does_not_end_the_sleep);
   tcase_add_test (tc, what_has_completed_without_saying_anything_is_armed_before_the_sleep);
   tcase_add_test (tc, sleep_is_over_when_nothing_is_left_of_it);
