@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <termios.h>
 
 #include "fixture.h"
@@ -593,6 +594,21 @@ pty (int *slave)
   must (!tcsetattr (*slave, TCSANOW, &raw));
 
   return master;
+}
+
+int
+usr1_fd (void)
+{
+  sigset_t set;
+  int fd;
+
+  sigemptyset (&set);
+  sigaddset (&set, SIGUSR1);
+  must (!sigprocmask (SIG_BLOCK, &set, 0));
+  fd = signalfd (-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+  must (fd >= 0);
+
+  return fd;
 }
 
 void

@@ -160,6 +160,7 @@ int tcp_listen (struct sockaddr_in *addr); /* on a free port of the loopback, fi
 int tcp_connect (const struct sockaddr_in *addr); /* returns errno of a blocking connect, 0 if connected (and closed) */
 int udp_bound (struct sockaddr_in *addr);
 int pty (int *slave);         /* returns the master; the slave is raw */
+int usr1_fd (void);           /* a signalfd of SIGUSR1, which is blocked from now on */
 
 void put (int fd);            /* one byte must go out */
 int get (int fd);             /* as many bytes as are there; 0: none, -1: end of file */

@@ -422,14 +422,10 @@ END_TEST
 
 START_TEST (signal_that_came_while_its_signalfd_was_not_watched_is_told)
 {
-  sigset_t usr1;
   int fd [2];
   probe p, sock;
 
-  sigemptyset (&usr1);
-  sigaddset (&usr1, SIGUSR1);
-  ck_assert (!sigprocmask (SIG_BLOCK, &usr1, 0));
-  probe_start (EV_A_ &p, signalfd (-1, &usr1, SFD_NONBLOCK | SFD_CLOEXEC), EV_READ);
+  probe_start (EV_A_ &p, usr1_fd (), EV_READ);
   settle (EV_A);
   probe_stop (EV_A_ &p);
 

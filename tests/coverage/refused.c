@@ -8,8 +8,6 @@
 #include "fixture.h"
 #include "seam.h"
 
-#include <sys/signalfd.h>
-
 #define PAIRS 150
 
 static int fd [PAIRS][2];
@@ -1214,13 +1212,8 @@ static probe usr1;
 static void
 watch_signalfd (void)
 {
-  sigset_t set;
-  int sigfd;
+  int sigfd = usr1_fd ();
 
-  sigemptyset (&set);
-  sigaddset (&set, SIGUSR1);
-  ck_assert (!sigprocmask (SIG_BLOCK, &set, 0));
-  sigfd = signalfd (-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
   probe_start (EV_A_ &usr1, fcntl (sigfd, F_DUPFD_CLOEXEC, 400), EV_READ);
   close (sigfd);
   settle (EV_A);
@@ -1302,6 +1295,23 @@ START_TEST (signalfd_that_was_watched_beside_an_empty_ring_loses_no_signal)
   claim (stats.ring_entries == 0);
   unwatch_signalfd ();
   stop (0, 30);
+  close_pairs ();
+}
+END_TEST
+
+/* the sweep, 16 fds an iteration, is far from it yet */
+START_TEST (fd_that_is_started_again_does_not_wait_until_the_ring_is_filled)
+{
+  empty_the_ring ();
+  stop (0, PAIRS - 20);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  stop (PAIRS - 1, PAIRS);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  ev_io_start (EV_A_ &p [PAIRS - 1].io);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  claim (stats.ring_fds == 1);
+  claim_in_the_end (stats.ring_fds == 20);
+  stop (PAIRS - 20, PAIRS);
   close_pairs ();
 }
 END_TEST
@@ -1483,6 +1493,7 @@ add_cold (TCase *tc)
   tcase_add_test (tc, ring_that_is_being_emptied_is_given_up_for_a_signalfd);
   tcase_add_test (tc, signalfd_that_was_watched_beside_an_empty_ring_loses_no_signal);
   tcase_add_test (tc, empty_ring_is_not_filled_beside_a_signalfd);
+  tcase_add_test (tc, fd_that_is_started_again_does_not_wait_until_the_ring_is_filled);
   tcase_add_test (tc, loop_that_busy_polls_is_in_the_ring_whatever_it_does);
   tcase_add_test (tc, fds_of_a_loop_that_busy_polls_from_the_beginning_are_in_the_ring);
   tcase_add_test (tc, first_fds_are_served_by_the_ring_alone);
