@@ -105,6 +105,11 @@
 /* fds looked at by an iteration for some that could live in the ring again: 1.4 us each */
 #define LINUXAIO_SWEEP 16
 
+/* the same before there is a ring, for some beside which there must be none: up to 1.2 us each */
+#ifndef EV_LINUXAIO_SURVEY
+# define EV_LINUXAIO_SURVEY 64
+#endif
+
 /* requests moved to epoll by an iteration while draining, and for that many fds armed one more: 1.7 us each */
 #define LINUXAIO_DRAIN 4
 
@@ -701,20 +706,6 @@ linuxaio_kind_of_file (EV_P_ int fd, int *pipe)
   return LINUXAIO_EPOLL_KIND;
 }
 
-/* whether an fd is watched beside which there must be no ring */
-ecb_cold
-static int
-linuxaio_watches_personal (EV_P)
-{
-  int fd, pipe;
-
-  for (fd = 0; fd < anfdmax; ++fd)
-    if (anfds [fd].events && linuxaio_kind_of_file (EV_A_ fd, &pipe) == LINUXAIO_EPOLL_NO_RING)
-      return 1;
-
-  return 0;
-}
-
 /* a socket without a peer may be on its way to one. if it has a name that */
 /* others can see it going by, epoll is better: it never holds the file */
 static int
@@ -752,11 +743,14 @@ linuxaio_kind (EV_P_ int fd)
   return kind;
 }
 
-/* where the fds go that a ring that is being emptied does not hold */
+/* where the fds go that could be in a ring if there were one, or if it were not being emptied */
 inline_size
 int
-linuxaio_drained (EV_P)
+linuxaio_ringless (EV_P)
 {
+  if (!linuxaio.ctx)
+    return LINUXAIO_EPOLL_NO_RING;
+
   return linuxaio.steady ? LINUXAIO_EPOLL_STEADY : LINUXAIO_EPOLL_OVERFLOW;
 }
 
@@ -776,12 +770,12 @@ linuxaio_decide (EV_P_ int fd)
 {
   int kind;
 
-  if (!linuxaio.ctx)
-    return LINUXAIO_EPOLL_NO_RING;
+  if (linuxaio.surveyed == INT_MAX && linuxaio_emptied (EV_A))
+    linuxaio.surveyed = 0;
 
-  /* what it is will be asked when the ring is filled again */
-  if (linuxaio_emptied (EV_A))
-    return linuxaio_drained (EV_A);
+  /* linuxaio_survey will ask what it is, before the ring is filled */
+  if (fd >= linuxaio.surveyed)
+    return linuxaio_ringless (EV_A);
 
   kind = linuxaio_kind (EV_A_ fd);
 
@@ -789,8 +783,8 @@ linuxaio_decide (EV_P_ int fd)
     linuxaio_ring_yield (EV_A);
   else if (kind == LINUXAIO_IN_RING && linuxaio.fds [fd].parked)
     kind = LINUXAIO_EPOLL_PARKED;
-  else if (kind == LINUXAIO_IN_RING && linuxaio.draining)
-    kind = linuxaio_drained (EV_A);
+  else if (kind == LINUXAIO_IN_RING && (!linuxaio.ctx || linuxaio.draining))
+    kind = linuxaio_ringless (EV_A);
 
   return kind;
 }
@@ -834,25 +828,6 @@ linuxaio_leave_epoll (EV_P_ int fd)
   ++anfds [fd].egen;
 
   return evsys_epoll_del (backend_fd, fd) >= 0;
-}
-
-/*
- * Before the first request for epoll: what has been stopped is still registered
- * there, and could be of a kind beside which there must be no ring. It is taken
- * off, and asked what it is when it is started again.
- */
-ecb_cold
-static void
-linuxaio_leave_unwatched (EV_P)
-{
-  int fd;
-
-  for (fd = 0; fd < linuxaio.fdmax && fd < anfdmax; ++fd)
-    if (!anfds [fd].events)
-      {
-        linuxaio_leave_epoll (EV_A_ fd);
-        linuxaio.fds [fd].place = LINUXAIO_UNDECIDED;
-      }
 }
 
 /* queues what of the fd is wanted and not in flight. returns 0 if there was no room */
@@ -904,7 +879,7 @@ linuxaio_arm (EV_P_ int fd)
     }
 
   if (ecb_expect_false (linuxaio.draining))
-    linuxaio_to_epoll (EV_A_ fd, linuxaio_drained (EV_A));
+    linuxaio_to_epoll (EV_A_ fd, linuxaio_ringless (EV_A));
   else if (ecb_expect_false (!linuxaio_queue (EV_A_ fd)))
     {
       linuxaio.draining = 1;
@@ -1258,8 +1233,11 @@ linuxaio_ring_abandon (EV_P)
 {
   int fd;
 
-  linuxaio_ring_close (EV_A);
+  if (linuxaio.ctx)
+    linuxaio_ring_close (EV_A);
+
   linuxaio.unusable = 1;
+  linuxaio.surveyed = 0;
 
   for (fd = 0; fd < linuxaio.fdmax; ++fd)
     if (linuxaio.fds [fd].place == LINUXAIO_IN_RING)
@@ -1288,7 +1266,9 @@ ecb_cold
 static void
 linuxaio_ring_yield (EV_P)
 {
-  linuxaio_epoll_retract (EV_A_ LINUXAIO_AWAIT_LONG_SECONDS);
+  if (linuxaio.ctx)
+    linuxaio_epoll_retract (EV_A_ LINUXAIO_AWAIT_LONG_SECONDS);
+
   linuxaio_ring_abandon (EV_A);
 }
 
@@ -1319,6 +1299,9 @@ linuxaio_adopt_fds (EV_P)
 {
   int fd;
 
+  if (linuxaio.fds)
+    return;
+
   array_needsize (LINUXAIO_FD, linuxaio.fds, linuxaio.fdmax, anfdmax, linuxaio_zerofill);
 
   for (fd = 0; fd < anfdmax; ++fd)
@@ -1328,31 +1311,71 @@ linuxaio_adopt_fds (EV_P)
     }
 }
 
+/*
+ * Before there is a request for epoll, asks of all that is registered there
+ * whether there may be one, some fds at each iteration; linuxaio_decide asks
+ * of what comes to those it has been at. What has been stopped is taken off
+ * epoll instead, and asked when it is started again. Returns whether it is done.
+ */
+ecb_cold
+static int
+linuxaio_survey (EV_P)
+{
+  int left = EV_LINUXAIO_SURVEY;
+  int pipe;
+
+  for (; linuxaio.surveyed < linuxaio.fdmax && linuxaio.surveyed < anfdmax; ++linuxaio.surveyed)
+    {
+      int fd = linuxaio.surveyed;
+
+      if (!anfds [fd].events)
+        linuxaio.fds [fd].place = LINUXAIO_UNDECIDED;
+
+      if (!linuxaio.fds [fd].in_epoll)
+        continue;
+
+      if (!left--)
+        return 0;
+
+      if (!anfds [fd].events)
+        linuxaio_leave_epoll (EV_A_ fd);
+      else if (linuxaio_kind_of_file (EV_A_ fd, &pipe) == LINUXAIO_EPOLL_NO_RING)
+        {
+          linuxaio_ring_yield (EV_A);
+          return 0;
+        }
+    }
+
+  linuxaio.surveyed = INT_MAX;
+  return 1;
+}
+
 /* makes the first ring, if the loop is worth one */
 ecb_cold
 static void
 linuxaio_ring_create (EV_P)
 {
   aio_context_t ctx;
-  int asked;
+  int asked = 0;
   int wanted = linuxaio.lively || linuxaio.busy_poll > LINUXAIO_TS (0.) || linuxaio.watchcnt >= EV_LINUXAIO_RING_FDS;
 
-  if (!wanted || !linuxaio.watchcnt || linuxaio.watchcnt > EV_LINUXAIO_RING_MAX || linuxaio.steady)
-    return;
+  if (wanted && linuxaio.watchcnt && linuxaio.watchcnt <= EV_LINUXAIO_RING_MAX && !linuxaio.steady)
+    {
+      linuxaio_adopt_fds (EV_A);
 
-  linuxaio.unusable = linuxaio_watches_personal (EV_A);
-  if (linuxaio.unusable)
-    return;
+      if (!linuxaio_survey (EV_A))
+        return;
 
-  asked = linuxaio_ring_find (EV_A_ linuxaio.watchcnt, &ctx);
+      asked = linuxaio_ring_find (EV_A_ linuxaio.watchcnt, &ctx);
+    }
 
-  if (!asked)
-    return;
-
-  linuxaio_ring_install (EV_A_ ctx, asked);
-  linuxaio_adopt_fds (EV_A);
-  linuxaio_leave_unwatched (EV_A);
-  linuxaio.sweep = 0;
+  if (asked)
+    {
+      linuxaio_ring_install (EV_A_ ctx, asked);
+      linuxaio.sweep = 0;
+    }
+  else
+    linuxaio.surveyed = 0;
 }
 
 /* replaces the ring by a larger one, if it may still grow and the kernel lets it */
@@ -1395,7 +1418,7 @@ static void
 linuxaio_evict (EV_P_ int count)
 {
   while (count-- && linuxaio.oldest)
-    linuxaio_to_epoll (EV_A_ linuxaio.requests [linuxaio.oldest].fd, linuxaio_drained (EV_A));
+    linuxaio_to_epoll (EV_A_ linuxaio.requests [linuxaio.oldest].fd, linuxaio_ringless (EV_A));
 }
 
 /*
@@ -1411,16 +1434,12 @@ linuxaio_drain (EV_P)
   /* the ring could grow again, unless that was refused a moment ago */
   int room = linuxaio.retry_at > mn_now ? linuxaio.asked : EV_LINUXAIO_RING_MAX;
 
-  linuxaio.draining = linuxaio.steady || linuxaio.watchcnt >= room / 2;
+  linuxaio.draining = 1;
 
-  if (!linuxaio.draining)
+  if (!linuxaio.steady && linuxaio.watchcnt < room / 2)
     {
-      linuxaio.sweep = 0;
-
-      if (linuxaio_watches_personal (EV_A))
-        linuxaio_ring_yield (EV_A);
-      else
-        linuxaio_leave_unwatched (EV_A);
+      if (linuxaio_survey (EV_A))
+        linuxaio.draining = linuxaio.sweep = 0;
 
       return;
     }
@@ -1935,25 +1954,6 @@ linuxaio_release (EV_P_ int fd)
     --f->parked;
 }
 
-/* whether what has kept an fd off the ring is no more */
-inline_size
-int
-linuxaio_may_return (EV_P_ LINUXAIO_FD *f)
-{
-  switch (f->place)
-    {
-      case LINUXAIO_EPOLL_PARKED:
-        return !f->parked;
-
-      case LINUXAIO_EPOLL_NO_RING:
-      case LINUXAIO_EPOLL_OVERFLOW:
-      case LINUXAIO_EPOLL_STEADY:
-        return linuxaio.ctx && !linuxaio.draining;
-    }
-
-  return 0;
-}
-
 /* it may be another file now */
 inline_size
 void
@@ -1999,7 +1999,7 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
 
   if (anfds [fd].eflags & EV__IOFDSET)
     linuxaio_fd_renew (EV_A_ f);
-  else if (linuxaio_may_return (EV_A_ f))
+  else if (f->place == LINUXAIO_EPOLL_PARKED && !f->parked)
     f->place = LINUXAIO_UNDECIDED;
 
   /* an fd that is never stopped altogether counts its changes instead */
@@ -2062,6 +2062,7 @@ linuxaio_forget (EV_P)
   ev_free (linuxaio.fds);
   linuxaio.fds    = 0;
   linuxaio.fdmax  = 0;
+  linuxaio.surveyed      = 0;
   linuxaio.rearmcnt      = 0;
   linuxaio.retirecnt     = 0;
   linuxaio.retired_asked = 0;

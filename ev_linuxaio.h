@@ -233,7 +233,7 @@ struct linuxaio_state
   int cancelledcnt;          /* cancelled ones whose event is still to come */
   int cancelled;             /* the one that was cancelled last, before it had completed */
 
-  LINUXAIO_FD *fds;          /* 0: no ring was ever made, and all are on epoll */
+  LINUXAIO_FD *fds;          /* 0: no ring was ever wanted, and all are on epoll */
   int fdmax;
   int *rearms;               /* fds to look at before the next wait */
   int rearmmax, rearmcnt;
@@ -244,6 +244,7 @@ struct linuxaio_state
   int vaincnt;               /* and polls without waiting that found nothing */
   ev_tstamp weighed_at;      /* when that was (monotonic) */
   int sweep;                 /* next fd to look at for one that could live in the ring again */
+  int surveyed;              /* fds below that are known to be of kinds beside which there may be a ring, or not on epoll */
 
   aio_context_t *retires;    /* contexts that were outgrown: empty, kept until destroy */
   int retiremax, retirecnt;

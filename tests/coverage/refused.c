@@ -1299,23 +1299,6 @@ START_TEST (signalfd_that_was_watched_beside_an_empty_ring_loses_no_signal)
 }
 END_TEST
 
-/* the sweep, 16 fds an iteration, is far from it yet */
-START_TEST (fd_that_is_started_again_does_not_wait_until_the_ring_is_filled)
-{
-  empty_the_ring ();
-  stop (0, PAIRS - 20);
-  ev_run (EV_A_ EVRUN_NOWAIT);
-  stop (PAIRS - 1, PAIRS);
-  ev_run (EV_A_ EVRUN_NOWAIT);
-  ev_io_start (EV_A_ &p [PAIRS - 1].io);
-  ev_run (EV_A_ EVRUN_NOWAIT);
-  claim (stats.ring_fds == 1);
-  claim_in_the_end (stats.ring_fds == 20);
-  stop (PAIRS - 20, PAIRS);
-  close_pairs ();
-}
-END_TEST
-
 START_TEST (empty_ring_is_not_filled_beside_a_signalfd)
 {
   unsigned long submits;
@@ -1331,6 +1314,160 @@ START_TEST (empty_ring_is_not_filled_beside_a_signalfd)
   unwatch_signalfd ();
   stop (0, 20);
   close_pairs ();
+}
+END_TEST
+
+/* a loop that is about to make a ring, and asks what one fd is at each iteration */
+static void
+survey_slowly (int iterations)
+{
+  seam_survey   = 1;
+  seam_ring_fds = 1000000;
+  watch (0, 50);
+  settle (EV_A);
+  seam_ring_fds = 32;
+  poll_in_vain (iterations);
+  ev_linuxaio_stats (EV_A_ &stats);
+  claim (stats.ring_entries == 0);
+}
+
+static void
+expect_no_ring_beside_usr1 (void)
+{
+  unsigned long submits;
+
+  ev_linuxaio_stats (EV_A_ &stats);
+  submits = stats.submit_calls;
+  settle (EV_A);
+  poll_in_vain (PAIRS);
+  ev_linuxaio_stats (EV_A_ &stats);
+  claim (stats.ring_entries == 0 && stats.submit_calls == submits);
+  kill (getpid (), SIGUSR1);
+  run_until (usr1.count);
+  unwatch_signalfd ();
+  expect_served (0, 20);
+}
+
+START_TEST (fds_are_asked_what_they_are_some_at_each_iteration_before_there_is_a_ring)
+{
+  int asked, all = 0;
+
+  seam_ring_fds = 1000000;
+  watch (0, PAIRS);
+  settle (EV_A);
+  stop (0, 100);
+  settle (EV_A);
+  seam_ring_fds = 32;
+
+  do
+    {
+      seam_reset ();
+      poll_in_vain (1);
+      ev_linuxaio_stats (EV_A_ &stats);
+      asked = seam_calls (SEAM_epoll_del) + seam_calls (SEAM_fstat);
+      ck_assert_int_le (asked, 64);
+      all += asked;
+    }
+  while (!stats.ring_entries);
+
+  ck_assert_int_ge (all, PAIRS);
+  claim_in_the_end (stats.ring_fds == 50);
+  expect_served (100, PAIRS);
+
+  for (asked = 0; asked < 100; ++asked)
+    ev_io_start (EV_A_ &p [asked].io);
+
+  claim_in_the_end (stats.ring_fds == PAIRS);
+  expect_served (0, PAIRS);
+  unwatch (0, PAIRS);
+}
+END_TEST
+
+/* its number is among those that have been asked already */
+START_TEST (no_ring_is_made_for_a_signalfd_that_is_watched_while_others_are_asked)
+{
+  int sigfd = usr1_fd ();
+
+  survey_slowly (30);
+  probe_start (EV_A_ &usr1, sigfd, EV_READ);
+  expect_no_ring_beside_usr1 ();
+  unwatch (0, 50);
+}
+END_TEST
+
+START_TEST (no_ring_is_made_for_a_signalfd_that_is_watched_again_while_others_are_asked)
+{
+  seam_ring_fds = 1000000;
+  probe_start (EV_A_ &usr1, usr1_fd (), EV_READ);
+  settle (EV_A);
+  probe_stop (EV_A_ &usr1);
+  survey_slowly (30);
+  ev_io_start (EV_A_ &usr1.io);
+  expect_no_ring_beside_usr1 ();
+  unwatch (0, 50);
+}
+END_TEST
+
+START_TEST (ring_is_not_filled_beside_a_signalfd_that_is_watched_while_others_are_asked)
+{
+  int sigfd = usr1_fd ();
+
+  empty_the_ring ();
+  seam_survey = 1;
+  stop (30, PAIRS);
+  poll_in_vain (20);
+  probe_start (EV_A_ &usr1, sigfd, EV_READ);
+  expect_no_ring_beside_usr1 ();
+  stop (0, 30);
+  close_pairs ();
+}
+END_TEST
+
+/* a new fd whose number is low */
+static void
+expect_not_asked (int pair [2])
+{
+  probe sock;
+
+  seam_reset ();
+  probe_start (EV_A_ &sock, pair [0], EV_READ);
+  poll_in_vain (3);
+  ck_assert_uint_eq (seam_calls (SEAM_getpeername), 0);
+  put (pair [1]);
+  run_until (sock.count);
+  probe_stop (EV_A_ &sock);
+  close_both (pair);
+}
+
+START_TEST (fds_are_not_asked_what_they_are_when_no_ring_is_wanted_any_more)
+{
+  int low [2];
+
+  sockets (low);
+  survey_slowly (30);
+  seam_ring_fds = 1000000;
+  poll_in_vain (1);
+  expect_not_asked (low);
+  seam_ring_fds = 32;
+  seam_survey   = 64;
+  claim_in_the_end (stats.ring_fds == 50);
+  expect_served (0, 50);
+  unwatch (0, 50);
+}
+END_TEST
+
+START_TEST (fds_are_not_asked_what_they_are_while_there_is_no_quota)
+{
+  int low [2];
+
+  sockets (low);
+  seam_arrange (SEAM_io_setup, EAGAIN, 1, 1);
+  watch (0, 50);
+  poll_in_vain (3);
+  ck_assert_uint_ge (seam_failures (), 1);
+  expect_not_asked (low);
+  expect_served (0, 50);
+  unwatch (0, 50);
 }
 END_TEST
 
@@ -1493,7 +1630,12 @@ add_cold (TCase *tc)
   tcase_add_test (tc, ring_that_is_being_emptied_is_given_up_for_a_signalfd);
   tcase_add_test (tc, signalfd_that_was_watched_beside_an_empty_ring_loses_no_signal);
   tcase_add_test (tc, empty_ring_is_not_filled_beside_a_signalfd);
-  tcase_add_test (tc, fd_that_is_started_again_does_not_wait_until_the_ring_is_filled);
+  tcase_add_test (tc, fds_are_asked_what_they_are_some_at_each_iteration_before_there_is_a_ring);
+  tcase_add_test (tc, no_ring_is_made_for_a_signalfd_that_is_watched_while_others_are_asked);
+  tcase_add_test (tc, no_ring_is_made_for_a_signalfd_that_is_watched_again_while_others_are_asked);
+  tcase_add_test (tc, ring_is_not_filled_beside_a_signalfd_that_is_watched_while_others_are_asked);
+  tcase_add_test (tc, fds_are_not_asked_what_they_are_when_no_ring_is_wanted_any_more);
+  tcase_add_test (tc, fds_are_not_asked_what_they_are_while_there_is_no_quota);
   tcase_add_test (tc, loop_that_busy_polls_is_in_the_ring_whatever_it_does);
   tcase_add_test (tc, fds_of_a_loop_that_busy_polls_from_the_beginning_are_in_the_ring);
   tcase_add_test (tc, first_fds_are_served_by_the_ring_alone);
