@@ -1242,9 +1242,28 @@ close_pairs (void)
     close_both (fd [i]);
 }
 
+/* a new fd whose number is low */
+static void
+expect_not_asked (int pair [2])
+{
+  probe sock;
+
+  seam_reset ();
+  probe_start (EV_A_ &sock, pair [0], EV_READ);
+  poll_in_vain (3);
+  ck_assert_uint_eq (seam_calls (SEAM_getpeername), 0);
+  put (pair [1]);
+  run_until (sock.count);
+  probe_stop (EV_A_ &sock);
+  close_both (pair);
+}
+
 /* watched before there was a ring, and again while that is being emptied */
 START_TEST (ring_that_is_being_emptied_is_given_up_for_a_signalfd)
 {
+  int low [2];
+
+  sockets (low);
   seam_ring_max = 62;
   watch_signalfd ();
   probe_stop (EV_A_ &usr1);
@@ -1265,6 +1284,7 @@ START_TEST (ring_that_is_being_emptied_is_given_up_for_a_signalfd)
   kill (getpid (), SIGUSR1);
   run_until (usr1.count);
   unwatch_signalfd ();
+  expect_not_asked (low);
   stop (0, PAIRS);
   close_pairs ();
 }
@@ -1338,8 +1358,10 @@ expect_no_ring_beside_usr1 (void)
 
   ev_linuxaio_stats (EV_A_ &stats);
   submits = stats.submit_calls;
+  seam_reset ();
   settle (EV_A);
   poll_in_vain (PAIRS);
+  ck_assert_uint_eq (seam_calls (SEAM_io_setup), 0);
   ev_linuxaio_stats (EV_A_ &stats);
   claim (stats.ring_entries == 0 && stats.submit_calls == submits);
   kill (getpid (), SIGUSR1);
@@ -1422,22 +1444,6 @@ START_TEST (ring_is_not_filled_beside_a_signalfd_that_is_watched_while_others_ar
   close_pairs ();
 }
 END_TEST
-
-/* a new fd whose number is low */
-static void
-expect_not_asked (int pair [2])
-{
-  probe sock;
-
-  seam_reset ();
-  probe_start (EV_A_ &sock, pair [0], EV_READ);
-  poll_in_vain (3);
-  ck_assert_uint_eq (seam_calls (SEAM_getpeername), 0);
-  put (pair [1]);
-  run_until (sock.count);
-  probe_stop (EV_A_ &sock);
-  close_both (pair);
-}
 
 START_TEST (fds_are_not_asked_what_they_are_when_no_ring_is_wanted_any_more)
 {
