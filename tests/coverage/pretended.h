@@ -46,6 +46,7 @@ static struct
   int first_fd;                       /* of the first request of the last submission */
   int room;                           /* for that many requests, if not 0 */
   int cancels_answered;               /* at once, as by a worker that is very quick */
+  int looks;                          /* at the clock before the last cancel is answered, if not 0 */
   uint32_t head_seen;
   int released;                       /* a release fence since head was seen to move */
   void (*asleep) (double seconds);    /* what happens meanwhile */
@@ -208,6 +209,15 @@ evsys_io_submit (aio_context_t ctx, long count, struct iocb **iocbs)
     }
 
   return count;
+}
+
+static int
+pretended_gettime (clockid_t id, struct timespec *ts)
+{
+  if (kernel.looks && kernel.last_cancelled && !--kernel.looks)
+    pretended_event (kernel.last_cancelled->aio_data, 0);
+
+  return (clock_gettime) (id, ts);
 }
 
 static int

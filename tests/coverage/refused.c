@@ -1593,9 +1593,10 @@ START_TEST (epoll_that_is_made_again_under_another_number_is_asked)
   settle (EV_A);
   claim (stats.epoll_kind == 1);
 
+  claim (stats.in_flight == 51);
   close (low);
   ev_loop_fork (EV_A);
-  settle (EV_A);
+  claim_in_the_end (stats.in_flight == 51);
   put (master);
   run_until (terminal.count == 1);
   expect_served (0, 50);
