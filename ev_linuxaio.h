@@ -259,7 +259,9 @@ struct linuxaio_state
   unsigned char crowded;     /* the kernel had no room where there should have been some */
   unsigned char lively;      /* was seen to gain from a ring */
   unsigned char steady;      /* was seen to gain nothing from the ring */
+  unsigned char vain;        /* was seen to poll, and find nothing as a rule */
   unsigned char draining;    /* steady, or more fds than the ring is for: it is being emptied */
+  unsigned char yielding;    /* the same, to give it up: a file is watched that cannot be beside it */
   unsigned char hurried;     /* a kernel worker was slow: not waited for again in this iteration */
   unsigned char epoll_ready; /* the backend's own request has completed */
   struct ev_linuxaio_stats stats; /* its counters only */

@@ -9,7 +9,7 @@
 #include "seam.h"
 
 /* as ev_linuxaio.c has them, until seam_limits () */
-int seam_ring_fds = 32, seam_ring_min = 62, seam_ring_max = 1022, seam_changes = 800, seam_events = 4000, seam_survey = 64;
+int seam_ring_fds = 32, seam_ring_min = 62, seam_ring_max = 1022, seam_changes = 800, seam_events = 4000, seam_survey = 32, seam_vain = 8;
 double seam_lively_seconds = 1.;
 int seam_ring;
 int (*seam_destroyer) (unsigned long context);
@@ -45,7 +45,8 @@ seam_limits (unsigned char ring, unsigned char weigh)
   static const int   fds     [4] = { 0, 1, 6, INT_MAX };
   static const short changes [4] = { 1, 8, 200, 1000 };
   static const int   events  [4] = { 20, 500, 4000, 4000 };
-  static const short surveys [4] = { 1, 2, 8, 64 };
+  static const short surveys [4] = { 1, 2, 8, 32 };
+  static const short vains   [4] = { 1, 8, 2, 1 };
 
   seam_ring_min = mins [ring & 7];
   seam_ring_max = maxs [ring >> 3 & 7];
@@ -54,6 +55,7 @@ seam_limits (unsigned char ring, unsigned char weigh)
   seam_events   = weigh & 32 ? 1000000 : events [weigh >> 2 & 3]; /* half of the programs are never weighed */
   seam_lively_seconds = weigh & 16 ? 1e9 : 1.;
   seam_survey   = surveys [weigh >> 6];
+  seam_vain     = vains [weigh >> 6];
 
   if (seam_ring_max < seam_ring_min)
     seam_ring_max = seam_ring_min;

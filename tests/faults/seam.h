@@ -44,7 +44,7 @@ enum seam_call
 #define SEAM_ZERO  1002
 
 /* the policy of the backend, as variables: given to ev_linuxaio.c with -D */
-extern int seam_ring_fds, seam_ring_min, seam_ring_max, seam_changes, seam_events, seam_survey;
+extern int seam_ring_fds, seam_ring_min, seam_ring_max, seam_changes, seam_events, seam_survey, seam_vain;
 extern double seam_lively_seconds;
 
 /* picks limits that make a ring early and small, or leave it as it is; when to weigh the loop */
