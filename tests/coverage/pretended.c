@@ -566,6 +566,9 @@ START_TEST (signalfd_is_not_watched_before_the_request_for_epoll_has_gone)
   run ();
   setitimer (ITIMER_REAL, &never, 0);
   ck_assert_uint_eq (kernel.ring->header.tail, (tail + 1) % PRETENDED_ENTRIES);
+  ck_assert_int_eq (pretended_find (loop->backend_fd, POLLIN), -1);
+  run ();
+  run ();
   ck_assert_int_eq (kernel.heldcnt, 0);
   ck_assert_uint_eq (statistics ().ring_entries, 0);
 
