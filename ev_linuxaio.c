@@ -1499,7 +1499,7 @@ linuxaio_sweep (EV_P)
 
       if (f->place == LINUXAIO_EPOLL_NO_RING || f->place >= LINUXAIO_EPOLL_OVERFLOW)
         {
-          if (anfds [linuxaio.sweep].events && !left--)
+          if (!left--)
             return;
 
           f->place = LINUXAIO_UNDECIDED;
