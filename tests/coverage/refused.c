@@ -1171,6 +1171,36 @@ START_TEST (loop_some_of_whose_events_come_by_epoll_stays_in_the_ring)
 }
 END_TEST
 
+START_TEST (epoll_is_asked_for_no_more_than_it_has)
+{
+  int slave, master = pty (&slave), i;
+  probe terminal;
+
+  watch (0, 50);
+  probe_start (EV_A_ &terminal, slave, EV_READ);
+  terminal.eat = 1;
+  settle (EV_A);
+  claim (stats.ring_fds == 50 && stats.epoll_kind == 1);
+  put (master);
+  run_until (terminal.count);
+  settle (EV_A);
+  seam_reset ();
+
+  for (i = 0; i < 50; ++i)
+    {
+      p [i].count = 0;
+      put (fd [i][1]);
+      run_until (p [i].count);
+    }
+
+  ck_assert_uint_eq (seam_calls (SEAM_epoll_wait), 0);
+  probe_stop (EV_A_ &terminal);
+  close (slave);
+  close (master);
+  unwatch (0, 50);
+}
+END_TEST
+
 /* what is on epoll for want of room is no reason to leave the ring */
 START_TEST (ring_that_was_emptied_for_want_of_room_is_filled_again)
 {
@@ -1936,6 +1966,7 @@ add_cold (TCase *tc)
   tcase_add_test (tc, loop_that_polls_in_vain_stays_in_the_ring);
   tcase_add_test (tc, loop_whose_events_come_by_epoll_leaves_the_ring);
   tcase_add_test (tc, loop_some_of_whose_events_come_by_epoll_stays_in_the_ring);
+  tcase_add_test (tc, epoll_is_asked_for_no_more_than_it_has);
   tcase_add_test (tc, ring_that_was_emptied_for_want_of_room_is_filled_again);
   tcase_add_test (tc, ring_that_is_being_emptied_is_given_up_for_a_signalfd);
   tcase_add_test (tc, ring_is_given_up_little_by_little);
