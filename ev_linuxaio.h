@@ -84,7 +84,7 @@ EV_API_DECL int ev_linuxaio_stats (EV_P_ struct ev_linuxaio_stats *stats) EV_LIN
  * Saves the wake-up (some microseconds) when events are expected sooner, and
  * burns a CPU meanwhile. The loop makes a ring for that, whether or not it gains
  * from one otherwise. 0, the default, switches it off. Has no effect on a loop
- * that does not use this backend.
+ * that does not use this backend, nor while more than 1022 fds are watched.
  */
 EV_API_DECL void ev_linuxaio_busy_poll (EV_P_ ev_tstamp seconds) EV_LINUXAIO_NOEXCEPT;
 
