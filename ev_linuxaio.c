@@ -111,12 +111,12 @@
 /* seconds before io_setup is tried again after it was refused */
 #define LINUXAIO_RETRY_SECONDS LINUXAIO_TS (1.)
 
-/* fds looked at by an iteration for some that could live in the ring again: 1.4 us each */
+/* fds on epoll that are decided anew by an iteration, as they may live in the ring again: 1.4 us each */
 #define LINUXAIO_SWEEP 16
 
 /*
- * The same before there is a ring, for some beside which there must be none (up
- * to 1.2 us each), and fds moved out of a ring because one was found (4 us each).
+ * fds asked by an iteration before there is a ring whether there may be one beside
+ * them (up to 1.2 us each), and moved out of a ring because there may not (4 us each).
  */
 #ifndef EV_LINUXAIO_SURVEY
 # define EV_LINUXAIO_SURVEY 32
@@ -1792,7 +1792,7 @@ linuxaio_poll_both (EV_P)
   linuxaio.epoll_ready = 1;
 }
 
-/* whether there is nothing to arm, to move or in the ring: a poll that must not wait is over */
+/* whether there is nothing to arm, to move into the ring or in it: a poll that must not wait is over */
 inline_size
 int
 linuxaio_quiet (EV_P)

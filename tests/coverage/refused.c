@@ -1728,8 +1728,9 @@ poll_many_in_vain (int emptied)
       watch (0, PAIRS);
     }
 
-  seam_events  = 400;
-  seam_changes = 80;
+  seam_events         = 400;
+  seam_changes        = 80;
+  seam_lively_seconds = 1e9;
   poll_in_vain (1000);
   claim (stats.ring_fds == 0 && stats.epoll_fds >= PAIRS && stats.in_flight == 1);
   claim (stats.ring_requests == (emptied ? 62 : 16));
@@ -1768,8 +1769,9 @@ START_TEST (epoll_is_not_asked_by_request_beside_a_signalfd)
   ev_linuxaio_stats (EV_A_ &stats);
   submits = stats.submit_calls;
   watch_signalfd ();
-  seam_events  = 400;
-  seam_changes = 80;
+  seam_events         = 400;
+  seam_changes        = 80;
+  seam_lively_seconds = 1e9;
   poll_in_vain (1000);
   claim (stats.submit_calls == submits && stats.ring_entries == 0);
   kill (getpid (), SIGUSR1);
