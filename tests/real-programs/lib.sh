@@ -203,14 +203,16 @@ places () # pid
 }
 
 # Keeps the sample with the most sockets, and of those the one with most in the
-# ring, while pid 2 lives: sets $in_ring $on_epoll $entries.
+# ring, while pid 2 lives: sets $in_ring $on_epoll $entries. A sample with more
+# sockets "in the ring" than it has entries is of a server that has accepted them
+# and not yet registered any: it says nothing.
 peak_while () # pid pid2
 {
   in_ring=0 on_epoll=0 entries=0
   while alive "$2"; do
     # shellcheck disable=SC2046
     set -- "$1" "$2" $(places "$1")
-    if test $((($3 + $4) * 10000 + $3)) -gt $(((in_ring + on_epoll) * 10000 + in_ring)); then
+    if test "$3" -le "$5" && test $((($3 + $4) * 10000 + $3)) -gt $(((in_ring + on_epoll) * 10000 + in_ring)); then
       in_ring=$3 on_epoll=$4 entries=$5
     fi
     sleep 0.02
