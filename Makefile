@@ -54,7 +54,7 @@ settings := $(foreach s,$(SETTINGS),$(if $(call given,$(s)),kept.$(s) := $(subst
 
 include $(sort $(wildcard tests/*/targets.mk))
 
-.PHONY: all pristine run check bench install apply clean help FORCE
+.PHONY: all pristine run check check-packages bench install apply clean help FORCE
 
 # $(call install,TREE,ROOT): as libev's own rules would, but for two files that
 # Debian has reason to keep out of libev-dev, too: libev.la, and event.h, which
@@ -135,10 +135,15 @@ each = passed=0; failed=0; names=; \
 	echo "$$passed passed, $$failed failed"; \
 	test $$passed -gt 0 && test $$failed = 0
 
-check:
-	@tests/setup/install-packages $(sort $(CHECK_PACKAGES))
+check: check-packages
 	@$(MAKE) all
 	+@$(call each,$(CHECK_TARGETS))
+
+# a part of the checks that is asked for by name needs what they all need
+check-packages:
+	@tests/setup/install-packages $(sort $(CHECK_PACKAGES))
+
+$(filter-out check-packages,$(filter check-% soak fuzz-random,$(MAKECMDGOALS))): | check-packages
 
 run:
 	@tests/setup/install-packages $(sort $(RUN_PACKAGES))

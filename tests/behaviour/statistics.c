@@ -281,6 +281,34 @@ START_TEST (events_of_sockets_come_from_the_ring)
 }
 END_TEST
 
+/* 32 of them at once, while what asking them has brought into the cache is there; what the ring knows goes together */
+START_TEST (fds_that_are_new_to_the_ring_are_submitted_some_at_a_time)
+{
+  struct ev_linuxaio_stats before;
+  int fd [40][2], i;
+  probe p [40];
+
+  settle (EV_A);
+  claim (stats.ring_fds == (unsigned)idle_fds);
+  before = stats;
+  open_crowd (p, fd, 40);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  claim (stats.ring_fds == (unsigned)idle_fds + 40);
+  claim (stats.submitted == before.submitted + 40);
+  claim (stats.submit_calls == before.submit_calls + 2);
+
+  for (i = 0; i < 40; ++i)
+    put (fd [i][1]);
+
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  claim (places == 40);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  claim (stats.submitted == before.submitted + 80);
+  claim (stats.submit_calls == before.submit_calls + 3);
+  close_crowd (p, fd, 40);
+}
+END_TEST
+
 /* not even for what is in epoll, which is held by a request of its own */
 START_TEST (idle_loop_makes_no_system_call)
 {
@@ -761,6 +789,7 @@ add (TCase *tc, unsigned on)
   if (DEFAULT_POLICY && on & RING)
     {
       tcase_add_test (tc, events_of_sockets_come_from_the_ring);
+      tcase_add_test (tc, fds_that_are_new_to_the_ring_are_submitted_some_at_a_time);
       tcase_add_test (tc, idle_loop_makes_no_system_call);
       tcase_add_test (tc, kind_of_file_decides_where_it_is_served);
       tcase_add_test (tc, ring_is_given_up_for_a_file_that_only_the_process_may_ask);
