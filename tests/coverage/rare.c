@@ -189,6 +189,7 @@ START_TEST (events_of_a_file_that_lives_on_in_a_dup_do_not_reach_the_next_one)
   claim (stats.moved_to_ring == moved);
 
   put (master);
+  ck_assert_int_eq (wait_for (other, POLLIN), POLLIN); /* a worker of the kernel hands it over */
   settle (EV_A);
   ck_assert_int_eq (r.count, 0);
 
