@@ -47,6 +47,10 @@ struct ev_linuxaio_stats
   unsigned long wait_calls;     /* io_getevents */
   unsigned long cancel_calls;   /* io_cancel */
   unsigned long epoll_calls;    /* epoll_wait, epoll_pwait2 */
+  unsigned long probe_calls;    /* poll, of fds on epoll that are to be written to beside a read */
+
+  /* counters: write interest beside a read */
+  unsigned long probe_hits;     /* found writable by such a poll, before epoll was told */
 
   /* counters: the ring, and fds that changed side while being watched */
   unsigned long regrowths;      /* a larger ring has replaced a smaller one */
@@ -95,6 +99,7 @@ EV_CPP(})
 /*****************************************************************************/
 /* differences between releases of libev */
 
+#include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -245,6 +250,11 @@ struct linuxaio_state
   ev_tstamp weighed_at;      /* when that was (monotonic) */
   int sweep;                 /* next fd to look at for one that could live in the ring again */
   int surveyed;              /* fds below that are known to be of kinds beside which there may be a ring, or not on epoll */
+
+  struct pollfd *probes;     /* fds on epoll whose write interest epoll was not told of */
+  int probemax, probecnt;
+  int probehits;             /* of them, found writable a moment ago: the first so many */
+  int probe_credit;          /* how many more misses before no fd is asked; below 0: fds that are not asked */
 
   aio_context_t *retires;    /* contexts that were outgrown: empty, kept until destroy */
   int retiremax, retirecnt;

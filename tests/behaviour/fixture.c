@@ -371,12 +371,12 @@ void
 stats_give_up (const char *file, int line, const char *cond)
 {
   fprintf (stderr,
-           "submitted %lu completed %lu cancelled %lu refused %lu; calls: submit %lu wait %lu cancel %lu epoll %lu;\n"
-           "regrowths %lu setups refused %lu moved to epoll %lu, to ring %lu;\n"
+           "submitted %lu completed %lu cancelled %lu refused %lu; calls: submit %lu wait %lu cancel %lu epoll %lu poll %lu;\n"
+           "probe hits %lu regrowths %lu setups refused %lu moved to epoll %lu, to ring %lu;\n"
            "in flight %u ring entries %u requests %u fds %u; epoll fds %u: no ring %u kind %u refused %u parked %u overflow %u steady %u\n",
            stats.submitted, stats.completed, stats.cancelled, stats.refused,
-           stats.submit_calls, stats.wait_calls, stats.cancel_calls, stats.epoll_calls,
-           stats.regrowths, stats.setups_refused, stats.moved_to_epoll, stats.moved_to_ring,
+           stats.submit_calls, stats.wait_calls, stats.cancel_calls, stats.epoll_calls, stats.probe_calls,
+           stats.probe_hits, stats.regrowths, stats.setups_refused, stats.moved_to_epoll, stats.moved_to_ring,
            stats.in_flight, stats.ring_entries, stats.ring_requests, stats.ring_fds,
            stats.epoll_fds, stats.epoll_no_ring, stats.epoll_kind, stats.epoll_refused,
            stats.epoll_parked, stats.epoll_overflow, stats.epoll_steady);

@@ -12,6 +12,7 @@ main (void)
 {
   Suite *suites [] = {
     io_suite (),
+    writes_suite (),
     descriptors_suite (),
     reuse_suite (),
     close_suite (),

@@ -54,6 +54,24 @@ START_TEST (all_watchers_of_a_closed_descriptor_are_told)
 }
 END_TEST
 
+/* closed behind the loop's back, which is wrong, and found out by the next change */
+START_TEST (write_interest_finds_out_that_a_watched_descriptor_was_closed)
+{
+  int fd [2];
+  probe r, w;
+
+  sockets (fd);
+  probe_start (EV_A_ &r, fd [0], EV_READ);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  close_both (fd);
+  probe_start (EV_A_ &w, fd [0], EV_WRITE);
+  settle (EV_A);
+  ck_assert_int_eq (r.seen & w.seen, EV_ERROR | EV_READ | EV_WRITE);
+  ck_assert (!ev_is_active (&r.io));
+  ck_assert (!ev_is_active (&w.io));
+}
+END_TEST
+
 START_TEST (number_that_was_never_open_is_told)
 {
   probe p;
@@ -131,6 +149,7 @@ add_bad (TCase *tc, unsigned on)
 {
   tcase_add_test (tc, watcher_of_a_closed_descriptor_is_told_and_stopped);
   tcase_add_test (tc, all_watchers_of_a_closed_descriptor_are_told);
+  tcase_add_test (tc, write_interest_finds_out_that_a_watched_descriptor_was_closed);
   tcase_add_test (tc, bad_descriptor_among_good_ones_harms_nobody);
   tcase_add_test (tc, number_that_was_bad_is_served_when_it_is_good);
 

@@ -220,8 +220,8 @@ START_TEST (loop_with_few_fds_makes_a_ring_when_they_change_a_lot)
 }
 END_TEST
 
-/* two take turns in writing, beside reading: for each event one is started and the other stopped */
-START_TEST (loop_that_writes_beside_reading_makes_a_ring)
+/* two take turns in reading, beside writing: for each event one is started and the other stopped */
+START_TEST (loop_that_reads_beside_writing_makes_a_ring)
 {
   int fd [2][2], round, i;
   probe r [2], w [2];
@@ -229,16 +229,19 @@ START_TEST (loop_that_writes_beside_reading_makes_a_ring)
   for (i = 0; i < 2; ++i)
     {
       sockets (fd [i]);
-      probe_start (EV_A_ r + i, fd [i][0], EV_READ);
-      probe_init (w + i, fd [i][0], EV_WRITE);
+      fill (fd [i][0]);
+      probe_start (EV_A_ w + i, fd [i][0], EV_WRITE);
+      probe_init (r + i, fd [i][0], EV_READ);
+      r [i].eat = 1;
     }
 
   for (round = 0; round < 20000 && !stats.ring_entries; ++round)
     {
       i = round & 1;
-      ev_io_start (EV_A_ &w [i].io);
-      ev_io_stop (EV_A_ &w [!i].io);
-      run_until (w [i].count > round / 2);
+      ev_io_start (EV_A_ &r [i].io);
+      ev_io_stop (EV_A_ &r [!i].io);
+      put (fd [i][1]);
+      run_until (r [i].count > round / 2);
       ev_linuxaio_stats (EV_A_ &stats);
     }
 
@@ -777,7 +780,7 @@ add (TCase *tc, unsigned on)
     {
       tcase_add_test (tc, loop_with_few_fds_has_no_ring);
       tcase_add_test (tc, loop_with_few_fds_makes_a_ring_when_they_change_a_lot);
-      tcase_add_test (tc, loop_that_writes_beside_reading_makes_a_ring);
+      tcase_add_test (tc, loop_that_reads_beside_writing_makes_a_ring);
       tcase_add_test (tc, loop_that_never_changes_makes_no_ring);
       tcase_add_test (tc, loop_whose_watchers_are_restarted_while_armed_makes_no_ring);
       tcase_add_test (tc, loop_that_polls_in_vain_makes_a_ring);

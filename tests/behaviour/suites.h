@@ -10,6 +10,7 @@
 #include <check.h>
 
 Suite *io_suite (void);
+Suite *writes_suite (void);
 Suite *descriptors_suite (void);
 Suite *reuse_suite (void);
 Suite *close_suite (void);

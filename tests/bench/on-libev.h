@@ -102,6 +102,7 @@ peer_report (FILE *f)
            s.submitted, s.completed, s.cancelled, s.refused);
   fprintf (f, " submit_calls=%lu wait_calls=%lu cancel_calls=%lu epoll_calls=%lu",
            s.submit_calls, s.wait_calls, s.cancel_calls, s.epoll_calls);
+  fprintf (f, " probe_calls=%lu probe_hits=%lu", s.probe_calls, s.probe_hits);
   fprintf (f, " regrowths=%lu setups_refused=%lu moved_to_epoll=%lu moved_to_ring=%lu",
            s.regrowths, s.setups_refused, s.moved_to_epoll, s.moved_to_ring);
   fprintf (f, " in_flight=%u ring_entries=%u ring_requests=%u ring_fds=%u epoll_fds=%u",

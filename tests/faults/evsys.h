@@ -184,17 +184,10 @@ evsys_read_file (const char *path, char *buf, int size)
 }
 
 static int
-evsys_poll (int fd, short events)
+evsys_poll (struct pollfd *list, int count)
 {
-  struct pollfd p;
-  int res;
-
   SEAM_TRY (poll);
-  p.fd      = fd;
-  p.events  = events;
-  p.revents = 0;
-  res = evsys_result (poll (&p, 1, 0));
-  return res < 0 ? res : p.revents;
+  return evsys_result (poll (list, count, 0));
 }
 
 static char *
