@@ -146,11 +146,13 @@
  * What linuxaio_probe risks: asking an fd that cannot be written to costs 0.2 us, one
  * that can spares 1 us of epoll_ctl. A hit that was worth it makes up for
  * LINUXAIO_PROBE_GAIN misses; when more than that many are left over, as where programs
- * only wait after a write has failed, the next LINUXAIO_PROBE_PAUSE fds are not asked.
+ * only wait after a write has failed, the next EV_LINUXAIO_PROBE_PAUSE fds are not asked.
  */
 #define LINUXAIO_PROBE_CREDIT 16
 #define LINUXAIO_PROBE_GAIN   4
-#define LINUXAIO_PROBE_PAUSE  1024
+#ifndef EV_LINUXAIO_PROBE_PAUSE
+# define EV_LINUXAIO_PROBE_PAUSE 1024
+#endif
 
 /* a wait that long needs no nanoseconds: epoll_wait is 50 ns cheaper than epoll_pwait2 */
 #define LINUXAIO_COARSE_SECONDS LINUXAIO_TS (10.)
@@ -1825,7 +1827,7 @@ linuxaio_probe_end (EV_P_ int fd)
     return;
 
   if (linuxaio.probe_credit > 0 && !--linuxaio.probe_credit)
-    linuxaio.probe_credit = -LINUXAIO_PROBE_PAUSE;
+    linuxaio.probe_credit = -EV_LINUXAIO_PROBE_PAUSE;
 
   linuxaio.changecnt += 2; /* this one, and when the interest goes */
   epoll_modify (EV_A_ fd, EV_READ, EV_READ | EV_WRITE);

@@ -246,6 +246,32 @@ part_personal (void)
   check ();
 }
 
+/* write interest that comes and goes beside a read, on epoll altogether: what is found at once, what stays, what is not */
+static void
+part_writes (void)
+{
+  int i;
+
+  make (8, WORLD_STREAM);
+  watch (8, WANT_READ);
+  watch (48 + 8, WANT_WRITE);
+  check ();
+
+  for (i = 0; i < 3; ++i)
+    {
+      op (OP_STOP, 48 + 8, 0);
+      op (OP_NOWAIT, 0, 0);
+      op (OP_START, 48 + 8, 0);
+      op (OP_NOWAIT, 0, 0);
+
+      if (i)
+        check ();
+    }
+
+  op (OP_WRITE, 9, 0);
+  check ();
+}
+
 static void
 build_program (void)
 {
@@ -261,6 +287,7 @@ build_program (void)
   part_overflow ();
   part_rest ();
   part_personal ();
+  part_writes ();
 }
 
 /*****************************************************************************/

@@ -477,6 +477,7 @@ tally_stats (void)
   tally->regrowths      += s.regrowths;
   tally->moved_to_epoll += s.moved_to_epoll;
   tally->moved_to_ring  += s.moved_to_ring;
+  tally->probe_hits     += s.probe_hits;
   tally->overflowed     += s.epoll_overflow;
 }
 
@@ -834,13 +835,38 @@ op_set (const unsigned char *a)
   return 1;
 }
 
+/* write interest comes or goes beside a watcher, as another one of the same slot, which is not set anew */
+static int
+write_beside (struct watcher *w)
+{
+  int i = world [w->slot].watcher;
+
+  while (i >= 0 && (watchers + i == w || watchers [i].io.events & EV_READ))
+    i = watchers [i].next;
+
+  if (i < 0)
+    return 0;
+
+  trace ("w%d: %s beside w%d (fd %d)", i, ev_is_active (&watchers [i].io) ? "stop" : "start", number (w), w->io.fd);
+
+  if (ev_is_active (&watchers [i].io))
+    watcher_stop (watchers + i);
+  else
+    watcher_start (watchers + i);
+
+  return 1;
+}
+
 static int
 op_start (const unsigned char *a)
 {
   struct watcher *w = watcher_of (a);
 
-  if (w->slot < 0 || ev_is_active (&w->io))
+  if (w->slot < 0)
     return 0;
+
+  if (ev_is_active (&w->io))
+    return write_beside (w);
 
   trace ("w%d: start (fd %d, %s)", number (w), w->io.fd, mask_name (w->io.events));
   watcher_start (w);

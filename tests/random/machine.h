@@ -77,7 +77,7 @@ struct machine_tally
   unsigned long faults;
   unsigned long on_ring;    /* programs that ended with a ring */
   unsigned long submitted, completed, cancelled, refused;
-  unsigned long regrowths, moved_to_epoll, moved_to_ring, overflowed, wrapped;
+  unsigned long regrowths, moved_to_epoll, moved_to_ring, probe_hits, overflowed, wrapped;
 };
 
 struct machine_options

@@ -414,9 +414,9 @@ print_tally (const struct machine_tally *t)
 
   if (t->submitted)
     printf ("ring: %lu requests (%lu completed, %lu cancelled, %lu refused), %lu regrowths, "
-            "fds moved to epoll %lu, to the ring %lu\n",
+            "fds moved to epoll %lu, to the ring %lu; %lu found writable before epoll was told\n",
             t->submitted, t->completed, t->cancelled, t->refused,
-            t->regrowths, t->moved_to_epoll, t->moved_to_ring);
+            t->regrowths, t->moved_to_epoll, t->moved_to_ring, t->probe_hits);
 }
 
 static void
@@ -436,7 +436,7 @@ idle_test (const struct machine_tally *t)
 {
   return MACHINE_STATS && options.backend == EVBACKEND_LINUXAIO && t->operations >= 100000
       && !(t->submitted && t->cancelled && t->refused && t->regrowths && t->moved_to_epoll
-           && t->moved_to_ring && t->overflowed && t->on_ring && t->wakeups && t->closes && t->forks
+           && t->moved_to_ring && t->probe_hits && t->overflowed && t->on_ring && t->wakeups && t->closes && t->forks
            && (t->faults || !SEAM_CONNECTED));
 }
 

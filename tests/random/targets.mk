@@ -21,7 +21,7 @@ RANDOM_ARGS   = $(if $(SEED),-s $(SEED)) -n $(RANDOM_N) -j $(RANDOM_JOBS) $(if $
 # the policy of the backend becomes variables, so that each program can have its own
 RANDOM_POLICY := -include tests/faults/seam.h \
 	-DEV_LINUXAIO_RING_FDS=seam_ring_fds -DEV_LINUXAIO_CHANGES=seam_changes -DEV_LINUXAIO_EVENTS=seam_events -DEV_LINUXAIO_SURVEY=seam_survey \
-	-DEV_LINUXAIO_VAIN=seam_vain \
+	-DEV_LINUXAIO_VAIN=seam_vain -DEV_LINUXAIO_PROBE_PAUSE=8 \
 	-DEV_LINUXAIO_LIVELY_SECONDS=seam_lively_seconds -DEV_LINUXAIO_RING_MIN=seam_ring_min -DEV_LINUXAIO_RING_MAX=seam_ring_max
 
 RANDOM_EVSYS    := -DEV_LINUXAIO_EVSYS='"evsys.h"' -DSEAM_CONNECTED=1
