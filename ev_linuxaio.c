@@ -1803,7 +1803,7 @@ linuxaio_probe_change (EV_P_ int fd, int nev)
 
   if (nev == EV_READ)
     {
-      if (linuxaio.probe_credit > 0 && linuxaio.probe_credit < LINUXAIO_PROBE_CREDIT)
+      if (linuxaio.probe_credit < LINUXAIO_PROBE_CREDIT)
         linuxaio.probe_credit += LINUXAIO_PROBE_GAIN;
     }
   else if (linuxaio.probe_credit > 0)

@@ -527,7 +527,7 @@ START_TEST (destroyed_loop_gives_all_its_memory_back)
   int before = allocated_blocks (), null = open ("/dev/null", O_RDWR | O_CLOEXEC);
   int slave, master = pty (&slave), fd [2];
   ev_async async;
-  probe p [3];
+  probe p [3], w;
 
   other = another_loop ();
   sockets (fd);
@@ -538,6 +538,12 @@ START_TEST (destroyed_loop_gives_all_its_memory_back)
   ev_async_start (other, &async);
 
   while (p [1].count < 3)
+    ev_run (other, EVRUN_ONCE);
+
+  /* beside an armed read, while no ring is in use as a rule */
+  probe_start (other, &w, slave, EV_WRITE);
+
+  while (!w.count)
     ev_run (other, EVRUN_ONCE);
 
   ev_loop_destroy (other);

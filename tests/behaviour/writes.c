@@ -480,26 +480,36 @@ miss (duplex *d, int times)
     }
 }
 
+/* what was found before does not count for ever */
 START_TEST (sockets_that_are_found_full_are_asked_but_now_and_then)
 {
   duplex d [2];
   int i;
 
   for (i = 0; i < 2; ++i)
+    open_duplex (d + i);
+
+  for (i = 0; i < 100; ++i)
+    write_once (d + i % 2);
+
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  claim (stats.probe_hits == 100);
+
+  for (i = 0; i < 2; ++i)
     {
-      open_duplex (d + i);
       fill (d [i].fd [0]);
+      d [i].w.count = 0;
     }
 
   miss (d, 7);
-  claim (stats.probe_calls == 7);
+  claim (stats.probe_calls == 100 + 7);
   miss (d, 3);
-  claim (stats.probe_calls == 8);
+  claim (stats.probe_calls == 100 + 8);
   miss (d, 510);
-  claim (stats.probe_calls == 8);
-  miss (d, 480);
-  claim (stats.probe_calls == 16);
-  claim (stats.probe_hits == 0);
+  claim (stats.probe_calls == 100 + 8);
+  miss (d, 400);
+  claim (stats.probe_calls == 100 + 16);
+  claim (stats.probe_hits == 100);
   claim (stats.ring_entries == 0);
 
   for (i = 0; i < 2; ++i)
@@ -576,22 +586,125 @@ START_TEST (hits_that_stay_are_not_asked_for_ever)
 }
 END_TEST
 
+/* each costs its two epoll_ctl: that is what a ring gains from, as there are so many */
+START_TEST (loop_whose_sockets_are_often_full_makes_a_ring)
+{
+  duplex full [2], d;
+  int i, round;
+
+  for (i = 0; i < 2; ++i)
+    {
+      open_duplex (full + i);
+      fill (full [i].fd [0]);
+    }
+
+  open_duplex (&d);
+
+  for (round = 0; round < 3000 && !stats.ring_entries; ++round)
+    {
+      put (full [0].fd [1]);
+      put (full [1].fd [1]);
+      miss (full, 1);
+      write_once (&d);
+      ev_run (EV_A_ EVRUN_NOWAIT);
+      ev_linuxaio_stats (EV_A_ &stats);
+    }
+
+  claim (stats.ring_entries > 0);
+
+  for (i = 0; i < 2; ++i)
+    close_duplex (full + i);
+
+  close_duplex (&d);
+}
+END_TEST
+
+/* these are events that come cheaper without one */
+START_TEST (loop_that_mostly_writes_at_once_makes_no_ring)
+{
+  int fd [2], i, round;
+  duplex d [4];
+  probe p;
+
+  for (i = 0; i < 4; ++i)
+    open_duplex (d + i);
+
+  sockets (fd);
+  probe_init (&p, fd [0], EV_READ);
+  p.eat = 1;
+
+  for (round = 1; round <= 3000; ++round)
+    {
+      ev_io_start (EV_A_ &p.io);
+      put (fd [1]);
+      run_until (p.count == round);
+      ev_io_stop (EV_A_ &p.io);
+
+      for (i = 0; i < 4; ++i)
+        write_once (d + i);
+    }
+
+  claim (stats.probe_hits == 12000);
+  claim (stats.ring_entries == 0);
+
+  for (i = 0; i < 4; ++i)
+    close_duplex (d + i);
+
+  close_both (fd);
+}
+END_TEST
+
+/* not in the ring, and not beside it */
 START_TEST (nobody_is_asked_beside_a_ring)
+{
+  int slave, master = pty (&slave), i;
+  unsigned long before;
+  duplex d, tty;
+
+  open_duplex (&d);
+  tty.fd [0] = slave;
+  tty.fd [1] = master;
+  probe_start (EV_A_ &tty.r, slave, EV_READ);
+  probe_init (&tty.w, slave, EV_WRITE);
+  settle (EV_A);
+  claim (stats.ring_fds == (unsigned)idle_fds + 1);
+  claim (stats.epoll_fds == 1);
+  before = stats.probe_calls;
+
+  for (i = 0; i < 100; ++i)
+    {
+      write_once (&d);
+      write_once (&tty);
+    }
+
+  claim (stats.ring_fds == (unsigned)idle_fds + 1);
+  claim (stats.probe_calls == before);
+  close_duplex (&d);
+  close_duplex (&tty);
+}
+END_TEST
+
+/* it may be another file, which has to be looked at where there may be a ring again */
+START_TEST (new_watcher_is_not_asked_about_once_there_was_a_ring)
 {
   unsigned long before;
   duplex d;
   int i;
 
   open_duplex (&d);
-  settle (EV_A);
-  claim (stats.ring_fds == (unsigned)idle_fds + 1);
-  before = stats.probe_calls;
 
-  for (i = 0; i < 100; ++i)
+  for (i = 0; i < 9000; ++i)
     write_once (&d);
 
-  claim (stats.ring_fds == (unsigned)idle_fds + 1);
+  settle (EV_A);
+  claim (stats.in_flight == 0);
+  before = stats.probe_calls;
+  ev_io_set (&d.w.io, d.fd [0], EV_WRITE);
+  write_once (&d);
+  ev_run (EV_A_ EVRUN_NOWAIT);
   claim (stats.probe_calls == before);
+  write_once (&d);
+  claim (stats.probe_calls == before + 1);
   close_duplex (&d);
 }
 END_TEST
@@ -646,11 +759,14 @@ add (TCase *tc, unsigned on)
       tcase_add_test (tc, sockets_that_are_found_full_are_asked_but_now_and_then);
       tcase_add_test (tc, hits_make_up_for_some_misses);
       tcase_add_test (tc, hits_that_stay_are_not_asked_for_ever);
+      tcase_add_test (tc, loop_whose_sockets_are_often_full_makes_a_ring);
+      tcase_add_test (tc, loop_that_mostly_writes_at_once_makes_no_ring);
     }
 
   if (on & RING)
     {
       tcase_add_test (tc, nobody_is_asked_beside_a_ring);
+      tcase_add_test (tc, new_watcher_is_not_asked_about_once_there_was_a_ring);
       tcase_add_test (tc, loop_that_only_writes_at_once_leaves_the_ring);
     }
 #endif

@@ -846,6 +846,42 @@ START_TEST (direction_that_cannot_be_asked_anew_is_not_reported)
 }
 END_TEST
 
+/* what was not asked is not there: epoll knows, of those that can be written to and of others */
+START_TEST (write_interest_that_cannot_be_asked_about_is_told_to_epoll)
+{
+  probe w [10];
+  int i;
+
+  watch (0, 10);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+
+  for (i = 0; i < 10; ++i)
+    {
+      if (i & 1)
+        fill (fd [i][0]);
+
+      probe_start (EV_A_ w + i, fd [i][0], EV_WRITE);
+    }
+
+  seam_arrange (SEAM_poll, EINTR, 1, 0);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  ck_assert_uint_eq (seam_failures (), 1);
+  claim (stats.probe_calls == 1);
+  claim (stats.probe_hits == 0);
+  settle (EV_A);
+
+  for (i = 0; i < 10; ++i)
+    {
+      ck_assert_int_eq (!!w [i].count, !(i & 1));
+      get (fd [i][1]);
+      run_until (w [i].count);
+      probe_stop (EV_A_ w + i);
+    }
+
+  unwatch (0, 10);
+}
+END_TEST
+
 /* once, then it is as any other */
 START_TEST (direction_is_asked_anew_once)
 {
@@ -1953,6 +1989,7 @@ END_TEST
 static void
 add_cold (TCase *tc)
 {
+  tcase_add_test (tc, write_interest_that_cannot_be_asked_about_is_told_to_epoll);
   tcase_add_test (tc, loop_on_an_unknown_kernel_runs_on_epoll);
   loop_test (tc, loop_on_a_host_without_aio_runs_on_epoll, 4);
   tcase_add_test (tc, loop_without_epoll_is_none);
