@@ -32,9 +32,14 @@ SETTINGS := LIBEV_SRC CC CFLAGS CPPFLAGS LDFLAGS
 CHECK_TARGETS  :=
 RUN_TARGETS    :=
 BENCH_TARGETS  :=
-CHECK_PACKAGES := gcc libc6-dev patch
-RUN_PACKAGES   := $(CHECK_PACKAGES)
-BENCH_PACKAGES := $(CHECK_PACKAGES)
+BUILD_PACKAGES := gcc libc6-dev patch
+CHECK_PACKAGES := $(BUILD_PACKAGES)
+RUN_PACKAGES   := $(BUILD_PACKAGES)
+BENCH_PACKAGES := $(BUILD_PACKAGES)
+PART_PACKAGES  := $(BUILD_PACKAGES)
+
+# $(call needs,GOALS,PACKAGES): make check needs them, and so do those goals by themselves
+needs = $(eval CHECK_PACKAGES += $(2))$(if $(filter $(1),$(MAKECMDGOALS)),$(eval PART_PACKAGES += $(2)))
 
 -include $(BUILD)/settings.mk
 
@@ -54,7 +59,7 @@ settings := $(foreach s,$(SETTINGS),$(if $(call given,$(s)),kept.$(s) := $(subst
 
 include $(sort $(wildcard tests/*/targets.mk))
 
-.PHONY: all pristine run check check-packages bench install apply clean help FORCE
+.PHONY: all pristine run check part-packages bench install apply clean help FORCE
 
 # $(call install,TREE,ROOT): as libev's own rules would, but for two files that
 # Debian has reason to keep out of libev-dev, too: libev.la, and event.h, which
@@ -135,15 +140,16 @@ each = passed=0; failed=0; names=; \
 	echo "$$passed passed, $$failed failed"; \
 	test $$passed -gt 0 && test $$failed = 0
 
-check: check-packages
+check:
+	@tests/setup/install-packages $(sort $(CHECK_PACKAGES))
 	@$(MAKE) all
 	+@$(call each,$(CHECK_TARGETS))
 
-# a part of the checks that is asked for by name needs what they all need
-check-packages:
-	@tests/setup/install-packages $(sort $(CHECK_PACKAGES))
+# a part of the checks that is asked for by name; elsewhere than on Debian, packages have other names
+part-packages:
+	@! command -v dpkg-query >/dev/null || tests/setup/install-packages $(sort $(PART_PACKAGES))
 
-$(filter-out check-packages,$(filter check-% soak fuzz-random,$(MAKECMDGOALS))): | check-packages
+$(filter check-% soak fuzz-random,$(MAKECMDGOALS)): | part-packages
 
 run:
 	@tests/setup/install-packages $(sort $(RUN_PACKAGES))

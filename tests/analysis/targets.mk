@@ -5,7 +5,7 @@
 #   make check-tsan               the threaded tests of tests/behaviour
 
 CHECK_TARGETS     += check-analysis-quick
-CHECK_PACKAGES    += gcc cppcheck python3
+$(call needs,check-analysis-quick,gcc cppcheck python3)
 ANALYSIS_PACKAGES := gcc cppcheck clang-tidy python3
 
 ANALYSIS_OUT := $(BUILD)/analysis

@@ -9,7 +9,7 @@
 # BEHAVIOUR_PATIENCE says after how many milliseconds an event is given up.
 
 CHECK_TARGETS  += check-behaviour
-CHECK_PACKAGES += check pkg-config liburing-dev
+$(call needs,check-behaviour%,check pkg-config liburing-dev)
 
 , := ,
 BEHAVIOUR_OUT    := $(BUILD)/behaviour

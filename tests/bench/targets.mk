@@ -14,7 +14,7 @@ BENCH_PACKAGES += libevent-dev libuv1-dev liburing-dev gnuplot-nox python3 \
                   nghttp2-server nghttp2-client hitch wrk openssl util-linux \
                   strace valgrind
 CHECK_TARGETS  += check-bench-counters
-CHECK_PACKAGES += strace python3
+$(call needs,check-bench-counters,strace python3)
 
 BENCH_FLAGS     = -O2 -g -fno-strict-aliasing -Wall -Wextra -Wno-unused-parameter -Itests/bench
 BENCH_SOURCES  := $(addprefix tests/bench/,bench.c workloads.c)

@@ -4,7 +4,7 @@
 #   make check-faults
 
 CHECK_TARGETS  += check-faults
-CHECK_PACKAGES += check pkg-config liburing-dev
+$(call needs,check-faults,check pkg-config liburing-dev)
 
 FAULTS_OUT := $(BUILD)/faults
 

@@ -8,7 +8,7 @@
 #   KERNELS="s390x-6.1"          only these of check-kernels
 
 CHECK_TARGETS  += check-kernel-versions
-CHECK_PACKAGES += check pkg-config
+$(call needs,check-kernel-versions,check pkg-config)
 
 KERNELS_OUT := $(BUILD)/kernels
 

@@ -10,7 +10,7 @@
 export OLDER_LIBEV_SRC
 
 CHECK_TARGETS  += check-older-libev
-CHECK_PACKAGES += bats quilt git perl g++ clang
+$(call needs,check-older-libev,check pkg-config liburing-dev bats quilt git perl g++ clang)
 
 OLDER_TREE    := $(BUILD)/libev-4.24
 OLDER_OUT     := $(BUILD)/older-libev

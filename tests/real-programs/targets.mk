@@ -15,8 +15,8 @@ REAL_EAGER  := $(BUILD)/real-programs/eager/lib
 RUN_TARGETS    += run-hitch
 RUN_PACKAGES   += nghttp2-server nghttp2-client hitch openssl strace util-linux
 CHECK_TARGETS  += check-real-programs
-CHECK_PACKAGES += nghttp2-server nghttp2-client curl strace hitch openssl multiwatch python3-gevent \
-                  perl libcommon-sense-perl libcanary-stability-perl
+$(call needs,check-real-programs% check-perl-ev,nghttp2-server nghttp2-client curl strace hitch openssl multiwatch \
+  python3-gevent perl libcommon-sense-perl libcanary-stability-perl)
 
 .PHONY: run-hitch check-real-programs check-perl-ev eager-libev $(REAL_CHECKS)
 
