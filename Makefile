@@ -149,7 +149,10 @@ check:
 part-packages:
 	@! command -v dpkg-query >/dev/null || tests/setup/install-packages $(sort $(PART_PACKAGES))
 
-$(filter check-% soak fuzz-random,$(MAKECMDGOALS)): | part-packages
+parts := $(filter check-% soak fuzz-random,$(MAKECMDGOALS))
+ifneq ($(parts),)
+$(parts) $(BUILD)/inst.done $(BUILD)/pristine-inst.done: | part-packages
+endif
 
 run:
 	@tests/setup/install-packages $(sort $(RUN_PACKAGES))
