@@ -213,6 +213,70 @@ w_writeinterest (void)
 }
 
 /*****************************************************************************/
+/* writewait: the same with n sockets that are full, as where programs only ask for
+ * it when they cannot write. A round starts 10 write watchers, reads a byte that comes
+ * in, and stops them: none has fired. One operation: one start and stop, and a tenth of
+ * an event.
+ */
+
+static int *write_fds, arrived;
+
+IO_CB (arrived_cb)
+{
+  get_byte (write_fds [2 * arrived]);
+  arrived = -1;
+}
+
+static void
+step_writewait (void)
+{
+  int first = cursor, k;
+
+  for (k = 0; k < CHUNK; ++k)
+    rw_write_start (&duplexes [(first + k) % opt.n].w);
+
+  arrived = first;
+  put_byte (write_fds [2 * first + 1]);
+
+  while (arrived >= 0)
+    turn_wait ();
+
+  for (k = 0; k < CHUNK; ++k)
+    rw_write_stop (&duplexes [(first + k) % opt.n].w);
+
+  cursor = (first + CHUNK) % opt.n;
+  done  += CHUNK;
+}
+
+static void
+w_writewait (void)
+{
+  static const char junk [1024];
+  long ops = ops_or (10000);
+  int least = 0, k;
+
+  limit_n (2, 0);
+  write_fds = make_channels (opt.n, SOCKETS);
+  duplexes  = calloc (opt.n, sizeof *duplexes);
+
+  for (k = 0; k < opt.n; ++k)
+    {
+      setsockopt (write_fds [2 * k], SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
+
+      while (write (write_fds [2 * k], junk, sizeof junk) > 0)
+        ;
+
+      rw_init (&duplexes [k].w, arrived_cb, no_cb, write_fds [2 * k]);
+      rw_read_start (&duplexes [k].w);
+    }
+
+  turn_nowait ();
+  drive_warm (step_writewait, warm (ops));
+  drive (step_writewait, ops);
+  drive_clocked (step_writewait, ops / 4);
+}
+
+/*****************************************************************************/
 /* nowait: n armed watchers of idle sockets. One operation: one turn of the loop
  * that does not sleep and finds nothing.
  */

@@ -189,6 +189,7 @@ const struct workload workloads [] =
   { "reset"        , w_reset        , "stop, set and start armed watchers in one iteration" },
   { "nowait"       , w_nowait       , "a turn of the loop that finds nothing" },
   { "writeinterest", w_writeinterest, "add and drop write interest beside an armed read" },
+  { "writewait"    , w_writewait    , "the same with sockets that are full" },
   { "accept"       , w_accept       , "TCP accept, request, answer, close" },
   { "acceptburst"  , w_acceptburst  , "the same, hundreds at a time" },
   { "closeidle"    , w_closeidle    , "stop and close n idle connections: per connection" },
