@@ -46,6 +46,19 @@ expect_reading (duplex *d)
   ck_assert (ev_is_active (&d->w.io) || d->w.count == written);
 }
 
+/* not served while the socket is full, but when there is room again */
+static void
+fill_and_drain (duplex *d)
+{
+  fill (d->fd [0]);
+  settle (EV_A);
+  d->w.count = 0;
+  settle (EV_A);
+  ck_assert_int_eq (d->w.count, 0);
+  get (d->fd [1]);
+  run_until (d->w.count);
+}
+
 START_TEST (interest_that_stays_is_served_in_every_iteration_until_the_socket_is_full)
 {
   duplex d;
@@ -61,13 +74,7 @@ START_TEST (interest_that_stays_is_served_in_every_iteration_until_the_socket_is
       d.w.count = i;
     }
 
-  fill (d.fd [0]);
-  settle (EV_A);
-  d.w.count = 0;
-  settle (EV_A);
-  ck_assert_int_eq (d.w.count, 0);
-  get (d.fd [1]);
-  run_until (d.w.count);
+  fill_and_drain (&d);
   ck_assert_int_eq (d.w.seen, EV_WRITE);
   close_duplex (&d);
 }
@@ -85,13 +92,7 @@ START_TEST (socket_that_is_full_a_moment_later_is_reported_when_it_has_room)
     {
       ev_io_start (EV_A_ &d.w.io);
       run_until (d.w.count);
-      fill (d.fd [0]);
-      settle (EV_A);
-      d.w.count = 0;
-      settle (EV_A);
-      ck_assert_int_eq (d.w.count, 0);
-      get (d.fd [1]);
-      run_until (d.w.count);
+      fill_and_drain (&d);
       ev_io_stop (EV_A_ &d.w.io);
       ev_run (EV_A_ EVRUN_NOWAIT);
       d.w.count = 0;
@@ -192,13 +193,7 @@ START_TEST (interest_that_is_renewed_by_its_callback_is_served_again)
   ev_io_start (EV_A_ &d.w.io);
   run_until (d.w.count == 20);
   expect_reading (&d);
-  fill (d.fd [0]);
-  settle (EV_A);
-  d.w.count = 0;
-  settle (EV_A);
-  ck_assert_int_eq (d.w.count, 0);
-  get (d.fd [1]);
-  run_until (d.w.count);
+  fill_and_drain (&d);
   close_duplex (&d);
 }
 END_TEST
