@@ -1841,18 +1841,19 @@ linuxaio_probe_end (EV_P_ int fd)
 static int
 linuxaio_probe (EV_P)
 {
+  int count = linuxaio.probecnt - linuxaio.probehits;
   struct pollfd *p   = linuxaio.probes;
   struct pollfd *ask = p + linuxaio.probehits;
-  struct pollfd *end = p + linuxaio.probecnt;
+  struct pollfd *end = ask + count;
 
   for (; p < ask; ++p)
     linuxaio_probe_end (EV_A_ p->fd);
 
   linuxaio.probecnt = 0;
 
-  if (ask < end)
+  if (count)
     {
-      evsys_poll (ask, end - ask);
+      evsys_poll (ask, count);
       ++linuxaio.stats.probe_calls;
     }
 
