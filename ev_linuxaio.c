@@ -1838,6 +1838,7 @@ linuxaio_probe_end (EV_P_ int fd)
 }
 
 /* asks all probes, returns how many could be written to */
+ecb_noinline
 static int
 linuxaio_probe (EV_P)
 {
@@ -1983,11 +1984,13 @@ linuxaio_reap_epoll (EV_P)
 }
 
 /* arms what is to be armed, then takes what has happened, after sleeping until something has */
-inline_size
-void
+ecb_noinline
+static void
 linuxaio_poll_ring (EV_P_ ev_tstamp timeout)
 {
   ev_tstamp until = mn_now + timeout;
+
+  linuxaio_make_room (EV_A);
 
   do
     {
@@ -2058,7 +2061,6 @@ linuxaio_poll (EV_P_ ev_tstamp timeout)
       return;
     }
 
-  linuxaio_make_room (EV_A);
   linuxaio_poll_ring (EV_A_ timeout);
 }
 
@@ -2198,6 +2200,7 @@ linuxaio_fd_want (EV_P_ LINUXAIO_FD *f, int events)
 }
 
 /* a change in a loop that has, or has had, a ring: the fd is served where it lives, or is decided about */
+ecb_noinline
 static void
 linuxaio_fd_modify (EV_P_ int fd, int oev, int nev)
 {
@@ -2228,24 +2231,39 @@ linuxaio_fd_modify (EV_P_ int fd, int oev, int nev)
   linuxaio_rearm (EV_A_ fd);
 }
 
-static void
-linuxaio_modify (EV_P_ int fd, int oev, int nev)
+/* counts a change, unless it would cost nothing on epoll, and makes it */
+inline_speed
+void
+linuxaio_change (EV_P_ int fd, int oev, int nev, int costs)
 {
-  /* write interest comes or goes beside a read of the same file */
-  int beside = (oev & nev) == EV_READ && (oev ^ nev) == EV_WRITE
-            && !(linuxaio.fds && anfds [fd].eflags & EV__IOFDSET);
-
-  if (beside && linuxaio_probe_change (EV_A_ fd, nev))
-    return;
-
-  /* a change that would cost nothing on epoll is no reason for a ring */
-  linuxaio.changecnt += nev && !(beside && linuxaio.probe_credit > 0);
+  linuxaio.changecnt += costs;
   linuxaio.watchcnt  += (nev != 0) - (oev != 0);
 
   if (linuxaio.fds)
     linuxaio_fd_modify (EV_A_ fd, oev, nev);
   else
     epoll_modify (EV_A_ fd, oev, nev);
+}
+
+/* write interest comes or goes beside a read, which in a loop that has had a ring may be of another file */
+ecb_noinline
+static void
+linuxaio_modify_beside (EV_P_ int fd, int oev, int nev)
+{
+  int same = !(linuxaio.fds && anfds [fd].eflags & EV__IOFDSET);
+
+  if (!same || !linuxaio_probe_change (EV_A_ fd, nev))
+    linuxaio_change (EV_A_ fd, oev, nev, !same || linuxaio.probe_credit <= 0);
+}
+
+/* not inlined, that is: with registers to save only where there is more to do than to hand it on */
+static void
+linuxaio_modify (EV_P_ int fd, int oev, int nev)
+{
+  if ((oev & nev) == EV_READ && (oev ^ nev) == EV_WRITE)
+    linuxaio_modify_beside (EV_A_ fd, oev, nev);
+  else
+    linuxaio_change (EV_A_ fd, oev, nev, nev != 0);
 }
 
 /*
