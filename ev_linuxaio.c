@@ -2245,7 +2245,7 @@ linuxaio_change (EV_P_ int fd, int oev, int nev, int costs)
     epoll_modify (EV_A_ fd, oev, nev);
 }
 
-/* write interest comes or goes beside a read, which in a loop that has had a ring may be of another file */
+/* write interest comes or goes beside a read. in a loop that has had a ring it may be of another file, to be looked at */
 ecb_noinline
 static void
 linuxaio_modify_beside (EV_P_ int fd, int oev, int nev)
@@ -2256,7 +2256,7 @@ linuxaio_modify_beside (EV_P_ int fd, int oev, int nev)
     linuxaio_change (EV_A_ fd, oev, nev, !same || linuxaio.probe_credit <= 0);
 }
 
-/* not inlined, that is: with registers to save only where there is more to do than to hand it on */
+/* most changes are handed on by a jump. what has registers to save is in functions of its own: 24 instructions less */
 static void
 linuxaio_modify (EV_P_ int fd, int oev, int nev)
 {

@@ -220,6 +220,46 @@ START_TEST (loop_with_few_fds_makes_a_ring_when_they_change_a_lot)
 }
 END_TEST
 
+/* two starts in five events; the stops between them cost epoll nothing */
+START_TEST (loop_with_fewer_starts_than_it_takes_makes_no_ring)
+{
+  int fd [3][2], round, i;
+  probe p [3];
+
+  for (i = 0; i < 3; ++i)
+    {
+      sockets (fd [i]);
+      probe_init (p + i, fd [i][0], EV_READ);
+      p [i].eat = 1;
+    }
+
+  ev_io_start (EV_A_ &p [2].io);
+
+  for (round = 0; round < 10000; ++round)
+    {
+      static const int turn [5] = { 0, 2, 1, 2, 2 };
+
+      i = turn [round % 5];
+
+      if (i < 2)
+        ev_io_start (EV_A_ &p [i].io);
+
+      p [i].count = 0;
+      put (fd [i][1]);
+      run_until (p [i].count);
+
+      if (i < 2)
+        ev_io_stop (EV_A_ &p [i].io);
+    }
+
+  claim (stats.ring_entries == 0);
+  ev_io_stop (EV_A_ &p [2].io);
+
+  for (i = 0; i < 3; ++i)
+    close_both (fd [i]);
+}
+END_TEST
+
 /* two take turns in reading, beside writing: for each event one is started and the other stopped */
 START_TEST (loop_that_reads_beside_writing_makes_a_ring)
 {
@@ -780,6 +820,7 @@ add (TCase *tc, unsigned on)
     {
       tcase_add_test (tc, loop_with_few_fds_has_no_ring);
       tcase_add_test (tc, loop_with_few_fds_makes_a_ring_when_they_change_a_lot);
+      tcase_add_test (tc, loop_with_fewer_starts_than_it_takes_makes_no_ring);
       tcase_add_test (tc, loop_that_reads_beside_writing_makes_a_ring);
       tcase_add_test (tc, loop_that_never_changes_makes_no_ring);
       tcase_add_test (tc, loop_whose_watchers_are_restarted_while_armed_makes_no_ring);

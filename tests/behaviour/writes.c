@@ -619,6 +619,41 @@ START_TEST (loop_whose_sockets_are_often_full_makes_a_ring)
 }
 END_TEST
 
+/* and so does interest that is not asked about any more, as it was always in vain */
+START_TEST (loop_whose_sockets_are_always_full_makes_a_ring)
+{
+  duplex full [2];
+  int i, round;
+
+  for (i = 0; i < 2; ++i)
+    {
+      open_duplex (full + i);
+      fill (full [i].fd [0]);
+    }
+
+  for (round = 1; round <= 6000 && !stats.ring_entries; ++round)
+    {
+      for (i = 0; i < 2; ++i)
+        {
+          put (full [i].fd [1]);
+          ev_io_start (EV_A_ &full [i].w.io);
+        }
+
+      run_until (full [0].r.count + full [1].r.count == round * 2);
+      ev_io_stop (EV_A_ &full [0].w.io);
+      ev_io_stop (EV_A_ &full [1].w.io);
+      ev_run (EV_A_ EVRUN_NOWAIT);
+      ev_linuxaio_stats (EV_A_ &stats);
+    }
+
+  claim (stats.ring_entries > 0);
+  claim (stats.probe_calls < 100);
+
+  for (i = 0; i < 2; ++i)
+    close_duplex (full + i);
+}
+END_TEST
+
 /* these are events that come cheaper without one */
 START_TEST (loop_that_mostly_writes_at_once_makes_no_ring)
 {
@@ -725,6 +760,32 @@ START_TEST (new_watcher_is_not_asked_about_once_there_was_a_ring)
 }
 END_TEST
 
+/* of each of these epoll has to be told */
+START_TEST (loop_whose_new_watchers_write_at_once_comes_back_to_the_ring)
+{
+  duplex d [2];
+  int i, round;
+
+  leave_ring (d);
+
+  for (round = 0; round < 20000 && !stats.in_flight; ++round)
+    {
+      i = round & 1;
+      ev_io_set (&d [i].w.io, d [i].fd [0], EV_WRITE);
+      write_once (d + i);
+      ev_linuxaio_stats (EV_A_ &stats);
+    }
+
+  claim (stats.in_flight > 0);
+
+  for (i = 0; i < 2; ++i)
+    {
+      expect_reading (d + i);
+      close_duplex (d + i);
+    }
+}
+END_TEST
+
 START_TEST (loop_that_only_writes_at_once_leaves_the_ring)
 {
   unsigned long before;
@@ -777,6 +838,7 @@ add (TCase *tc, unsigned on)
       tcase_add_test (tc, hits_make_up_for_some_misses);
       tcase_add_test (tc, hits_that_stay_are_not_asked_for_ever);
       tcase_add_test (tc, loop_whose_sockets_are_often_full_makes_a_ring);
+      tcase_add_test (tc, loop_whose_sockets_are_always_full_makes_a_ring);
       tcase_add_test (tc, loop_that_mostly_writes_at_once_makes_no_ring);
     }
 
@@ -785,6 +847,7 @@ add (TCase *tc, unsigned on)
       tcase_add_test (tc, nobody_is_asked_beside_a_ring);
       tcase_add_test (tc, new_watcher_is_not_asked_about_once_there_was_a_ring);
       tcase_add_test (tc, loop_that_only_writes_at_once_leaves_the_ring);
+      tcase_add_test (tc, loop_whose_new_watchers_write_at_once_comes_back_to_the_ring);
     }
 #endif
 }
