@@ -6,6 +6,8 @@
 #   make bench-short        one size of each workload, less than three minutes
 #   make bench-counters     system calls and user-space instructions per operation
 #   make bench-counters-table   writes the former to counters.txt, which README quotes
+#   make bench-emulated     instructions per operation, the kernel's too, and with any
+#                           number of fds; ROWS="scale:500000/100 ring:100"
 #   make check-bench-counters   are they still what counters.txt says?
 
 BENCH_DIR      := $(BUILD)/bench
@@ -23,7 +25,8 @@ BENCH_LIBEV    := $(addprefix $(BENCH_DIR)/,bench-libev bench-upstream)
 BENCH_OTHERS   := $(addprefix $(BENCH_DIR)/,bench-libevent bench-libuv bench-bare-epoll bench-bare-aio bench-bare-uring)
 
 .PHONY: bench-full bench-short bench-programs bench-link bench-link-counted \
-        bench-counters bench-counters-table bench-counters-program check-bench-counters
+        bench-counters bench-counters-table bench-counters-program check-bench-counters \
+        bench-emulated bench-link-emulated
 
 # libev is built by `make all pristine`, under the lock of the Makefile, not by
 # the rules below
@@ -92,6 +95,15 @@ bench-short: bench-programs
 bench-counters: bench-programs
 	@$(MAKE) bench-link-counted
 	@tests/bench/counters --build $(BUILD) --rows "$(ROWS)"
+
+bench-link-emulated: $(addprefix $(BENCH_DIR)/,bench-libev bench-upstream bench-bare-epoll bench-bare-aio)
+	@:
+
+bench-emulated:
+	@tests/setup/install-packages gcc libc6-dev binutils cpio qemu-system-x86
+	@$(MAKE) all pristine
+	@$(MAKE) bench-link-emulated
+	@BUILD=$(abspath $(BUILD)) tests/bench/emulated $(ROWS)
 
 # these need nothing but the library itself
 bench-counters-program: all
