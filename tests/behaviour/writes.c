@@ -517,10 +517,10 @@ START_TEST (sockets_that_are_found_full_are_asked_but_now_and_then)
 }
 END_TEST
 
-/* four misses are paid for by a hit that was worth it, six are not */
-START_TEST (hits_make_up_for_some_misses)
+/* two sockets that cannot be written to */
+static void
+open_full (duplex *full)
 {
-  duplex full [2], d;
   int i;
 
   for (i = 0; i < 2; ++i)
@@ -528,6 +528,32 @@ START_TEST (hits_make_up_for_some_misses)
       open_duplex (full + i);
       fill (full [i].fd [0]);
     }
+}
+
+/* reads from both, while waiting to write */
+static void
+wait_in_vain (duplex *full, int round)
+{
+  int i;
+
+  for (i = 0; i < 2; ++i)
+    {
+      put (full [i].fd [1]);
+      ev_io_start (EV_A_ &full [i].w.io);
+    }
+
+  run_until (full [0].r.count + full [1].r.count == round * 2);
+  ev_io_stop (EV_A_ &full [0].w.io);
+  ev_io_stop (EV_A_ &full [1].w.io);
+}
+
+/* four misses are paid for by a hit that was worth it, six are not */
+START_TEST (hits_make_up_for_some_misses)
+{
+  duplex full [2], d;
+  int i;
+
+  open_full (full);
 
   open_duplex (&d);
 
@@ -587,25 +613,13 @@ START_TEST (loop_whose_sockets_are_often_full_makes_a_ring)
   duplex full [2], d;
   int i, round;
 
-  for (i = 0; i < 2; ++i)
-    {
-      open_duplex (full + i);
-      fill (full [i].fd [0]);
-    }
+  open_full (full);
 
   open_duplex (&d);
 
   for (round = 1; round <= 3000 && !stats.ring_entries; ++round)
     {
-      for (i = 0; i < 2; ++i)
-        {
-          put (full [i].fd [1]);
-          ev_io_start (EV_A_ &full [i].w.io);
-        }
-
-      run_until (full [0].r.count + full [1].r.count == round * 2);
-      ev_io_stop (EV_A_ &full [0].w.io);
-      ev_io_stop (EV_A_ &full [1].w.io);
+      wait_in_vain (full, round);
       write_once (&d);
       ev_linuxaio_stats (EV_A_ &stats);
     }
@@ -625,23 +639,11 @@ START_TEST (loop_whose_sockets_are_always_full_makes_a_ring)
   duplex full [2];
   int i, round;
 
-  for (i = 0; i < 2; ++i)
-    {
-      open_duplex (full + i);
-      fill (full [i].fd [0]);
-    }
+  open_full (full);
 
   for (round = 1; round <= 6000 && !stats.ring_entries; ++round)
     {
-      for (i = 0; i < 2; ++i)
-        {
-          put (full [i].fd [1]);
-          ev_io_start (EV_A_ &full [i].w.io);
-        }
-
-      run_until (full [0].r.count + full [1].r.count == round * 2);
-      ev_io_stop (EV_A_ &full [0].w.io);
-      ev_io_stop (EV_A_ &full [1].w.io);
+      wait_in_vain (full, round);
       ev_run (EV_A_ EVRUN_NOWAIT);
       ev_linuxaio_stats (EV_A_ &stats);
     }
