@@ -301,6 +301,17 @@ no_ring () # pid: fails if it has made one; what is made stays until the loop is
   test "$entries,${made##* }" = 0,0 || die "a ring of ${made##* } entries was made"
 }
 
+# Of write interest that comes and goes, its loop must have asked with poll, rather
+# than tell epoll twice, or four times in a proxy, for each request.
+asked_rather_than_told () # program requests file, which strace has written
+{
+  asked=$(grep -c ' p*poll(' "$3") || :
+  changed=$(grep -c ' epoll_ctl(' "$3") || :
+  test "$asked" -ge 100 || die "the loop of $1 asked only $asked times"
+  test "$changed" -le $(($2 / 2)) || die "the loop of $1 called epoll_ctl $changed times for $2 requests"
+  echo "$1, no ring: it asked $asked times, and called epoll_ctl $changed times for $2 requests"
+}
+
 can_open () # files: whether so many can be open, after raising the limit
 {
   limit=$(ulimit -S -n)
