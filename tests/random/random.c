@@ -30,7 +30,7 @@
 
 #define JOBS_MAX       64
 #define SIZE_MAX_OPS   24000
-#define HANG_SECONDS   60    /* without an operation: the loop never returned */
+#define HANG_SECONDS   60    /* without an operation, beyond the patience: the loop never returned */
 #define SHRINK_TRIES   4000
 #define SHRINK_SECONDS 200.  /* how long to look for a shorter program */
 
@@ -228,7 +228,7 @@ wait_for_one (const pid_t *pids, int count)
               seen [i]  = t->operations + t->checks;
               since [i] = now ();
             }
-          else if (now () - since [i] > HANG_SECONDS)
+          else if (now () - since [i] > HANG_SECONDS + options.patience_ms * 1e-3)
             {
               strcpy (reports [i].failure, "hangs");
               kill (pids [i], SIGKILL);
@@ -278,7 +278,7 @@ fails (const unsigned char *program, size_t size, int trace)
     {
       const struct timespec tick = { 0, 2000000 };
 
-      if (now () - since > HANG_SECONDS / 2)
+      if (now () - since > HANG_SECONDS / 2 + options.patience_ms * 1e-3)
         {
           strcpy (report->failure, "hangs");
           kill (pid, SIGKILL);
