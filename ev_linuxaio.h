@@ -7,10 +7,17 @@
  * The first part is for programs: include it after (or instead of) ev.h.
  * The second part is for ev.c only, which asks for it by defining
  * EV_LINUXAIO_IMPLEMENTATION: what differs between releases of libev, the
- * ABI of the kernel with its proofs, and the state a loop keeps.
+ * ABI of the kernel with its proofs, and the state of a loop.
+ *
+ * LIBEV_FLAGS=64, or EVBACKEND_LINUXAIO: whatever AIO serves well lives in
+ * rings, and epoll serves the rest. LIBEV_FLAGS=68, or EVBACKEND_LINUXAIO |
+ * EVBACKEND_EPOLL: the backend chooses for each fd. LIBEV_BUSY_POLL=20 in the
+ * environment is like ev_linuxaio_busy_poll (loop, 20e-6) for every loop.
  */
 #ifndef EV_LINUXAIO_H_
 #define EV_LINUXAIO_H_
+
+#define EV_LINUXAIO_VERSION "2.0"
 
 #ifndef EV_LINUXAIO_IMPLEMENTATION
 # ifdef EV_H
@@ -19,6 +26,8 @@
 #  include "ev.h"
 # endif
 #endif
+
+#include <stddef.h>
 
 /* libev before 4.25 knows EV_THROW only */
 #ifdef EV_NOEXCEPT
@@ -30,65 +39,58 @@
 EV_CPP(extern "C" {)
 
 /*
- * What a loop of this backend has done and where its fds live. Counters start
- * at the creation of the loop and, in a forked child, at zero again. At any
- * moment outside of ev_run, submitted == completed + cancelled + in_flight.
+ * Where the fds of a loop live, and what the loop has done. Counters start when
+ * the loop is made, and at zero again in a forked child. Outside of ev_run,
+ * submitted == completed + cancelled + in_flight. Later versions add members at
+ * the end.
  */
 struct ev_linuxaio_stats
 {
+  const char *version;          /* of the library: "ev_linuxaio " EV_LINUXAIO_VERSION */
+
+  /* watched fds */
+  unsigned ring_fds;            /* in rings */
+  unsigned epoll_fds;           /* on epoll: the sum of the next four */
+  unsigned epoll_chosen;        /* epoll is cheaper for them */
+  unsigned epoll_kind;          /* a ring is not for files of their kind */
+  unsigned epoll_refused;       /* the kernel has refused a request for them */
+  unsigned epoll_waiting;       /* they move when there is a ring with room for them */
+
+  /* rings */
+  unsigned rings;
+  unsigned ring_entries;        /* events that fit into them */
+  unsigned ring_requests;       /* charged to fs.aio-max-nr */
+  unsigned in_flight;           /* requests that the kernel holds */
+
   /* counters: requests */
-  unsigned long submitted;      /* taken by the kernel */
-  unsigned long completed;      /* answered by the kernel */
-  unsigned long cancelled;      /* given up before the kernel answered */
-  unsigned long refused;        /* not taken: bad fd, unsupported file, no room */
+  unsigned long submitted;      /* the kernel has taken them */
+  unsigned long completed;      /* it has reported an event for them */
+  unsigned long cancelled;      /* they were given up before that */
+  unsigned long refused;        /* it has not taken them */
 
   /* counters: system calls */
   unsigned long submit_calls;   /* io_submit */
-  unsigned long wait_calls;     /* io_getevents */
   unsigned long cancel_calls;   /* io_cancel */
   unsigned long epoll_calls;    /* epoll_wait, epoll_pwait2 */
-  unsigned long probe_calls;    /* poll, of fds on epoll that are to be written to beside a read */
-
-  /* counters: write interest beside a read */
-  unsigned long probe_hits;     /* found writable by such a poll, before epoll was told */
-
-  /* counters: the ring, and fds that changed side while being watched */
-  unsigned long regrowths;      /* a larger ring has replaced a smaller one */
+  unsigned long probe_calls;    /* poll (2), to ask whether fds can be written to */
+  unsigned long probe_hits;     /* fds that such a poll has found writable */
   unsigned long setups_refused; /* io_setup failed: quota (fs.aio-max-nr) or memory */
-  unsigned long moved_to_epoll;
-  unsigned long moved_to_ring;
-
-  /* gauges: the ring */
-  unsigned in_flight;           /* requests the kernel holds */
-  unsigned ring_entries;        /* events that fit into the ring, 0: there is none (yet) */
-  unsigned ring_requests;       /* charged to fs.aio-max-nr for this loop */
-
-  /* gauges: watched fds */
-  unsigned ring_fds;            /* served by the ring */
-  unsigned epoll_fds;           /* served by epoll, the sum of what follows */
-  unsigned epoll_no_ring;       /* because there is no ring (yet) */
-  unsigned epoll_kind;          /* because of the kind of file */
-  unsigned epoll_refused;       /* because the kernel refused a request */
-  unsigned epoll_parked;        /* because it was stopped too often while armed */
-  unsigned epoll_overflow;      /* because more fds are watched than the ring is for */
-  unsigned epoll_steady;        /* because the loop changes little: epoll is cheaper */
 };
 
 /*
- * Fills *stats for the given loop; cheap enough for once a second, but not
- * free: it looks at every fd. Returns 1 if the loop uses this backend (which
- * may not have needed a ring yet), and 0, with *stats all zero, if it runs on
- * another one: because another one was asked for, or because this host cannot
- * do AIO (then ev_backend () says EVBACKEND_EPOLL).
+ * Fills in the first size bytes of *stats (pass sizeof (*stats)). It looks at
+ * every fd: fine for once a second. Returns 1 if the loop uses this backend. Returns
+ * 0, with everything but the version zero, if it runs on another one: because
+ * another one was asked for, or because AIO does not work on this host.
  */
-EV_API_DECL int ev_linuxaio_stats (EV_P_ struct ev_linuxaio_stats *stats) EV_LINUXAIO_NOEXCEPT;
+EV_API_DECL int ev_linuxaio_stats (EV_P_ struct ev_linuxaio_stats *stats, size_t size) EV_LINUXAIO_NOEXCEPT;
 
 /*
- * Before sleeping, watch the ring in user space for up to that many seconds.
- * Saves the wake-up (some microseconds) when events are expected sooner, and
- * burns a CPU meanwhile. The loop makes a ring for that, whether or not it gains
- * from one otherwise. 0, the default, switches it off. Has no effect on a loop
- * that does not use this backend, nor while more than 1022 fds are watched.
+ * Before the loop sleeps, it watches its rings in user space for up to that many
+ * seconds. That spares the wake-up, some microseconds, if events are expected sooner.
+ * It keeps a CPU busy meanwhile, and what lives on epoll waits for that long. The
+ * first ring is made at once, and every fd that a ring can serve moves to one. 0,
+ * the default, switches it off. A loop of another backend ignores it.
  */
 EV_API_DECL void ev_linuxaio_busy_poll (EV_P_ ev_tstamp seconds) EV_LINUXAIO_NOEXCEPT;
 
@@ -100,7 +102,6 @@ EV_CPP(})
 /* differences between releases of libev */
 
 #include <poll.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #ifdef EV_TS_CONST
@@ -129,11 +130,17 @@ epoll_epoll_create (void)
 
 #include <linux/aio_abi.h>
 
+#define LINUXAIO_PROVE(name, cond) typedef char linuxaio_proof_ ## name [(cond) ? 1 : -1] ecb_unused
+
 #define LINUXAIO_CMD_POLL   5          /* IOCB_CMD_POLL, Linux 4.19; commented out in older headers */
 #define LINUXAIO_RING_MAGIC 0xa10a10a1 /* AIO_RING_MAGIC of fs/aio.c, in no header */
 
+LINUXAIO_PROVE (iocb_size  , sizeof (struct iocb) == 64);
+LINUXAIO_PROVE (iocb_resfd , offsetof (struct iocb, aio_resfd) == 60);
+LINUXAIO_PROVE (event_size , sizeof (struct io_event) == 32);
+
 /* what io_setup maps into the process (struct aio_ring of fs/aio.c) */
-struct linuxaio_ring
+struct linuxaio_map
 {
   uint32_t id;
   uint32_t nr;       /* number of entries */
@@ -143,137 +150,76 @@ struct linuxaio_ring
   uint32_t compat_features;
   uint32_t incompat_features;
   uint32_t header_length;
-  /* followed by nr struct io_event */
+  /* nr struct io_event follow */
 };
 
-/* io_getevents takes the timespec of the kernel's word size, whatever libc's time_t is */
-struct linuxaio_timespec
-{
-#if defined __x86_64__ && defined __ILP32__
-  long long tv_sec, tv_nsec;
-#else
-  long tv_sec, tv_nsec;
-#endif
-};
-
-/* epoll_pwait2 and io_pgetevents_time64 take this one everywhere */
-struct linuxaio_timespec64
-{
-  int64_t tv_sec, tv_nsec;
-};
-
-#define LINUXAIO_PROVE(name, cond) typedef char linuxaio_proof_ ## name [(cond) ? 1 : -1] ecb_unused
-
-LINUXAIO_PROVE (iocb_size  , sizeof (struct iocb) == 64);
-LINUXAIO_PROVE (event_size , sizeof (struct io_event) == 32);
-LINUXAIO_PROVE (ring_tail  , offsetof (struct linuxaio_ring, tail) == 12);
-LINUXAIO_PROVE (ring_magic , offsetof (struct linuxaio_ring, magic) == 16);
-LINUXAIO_PROVE (ring_header, sizeof (struct linuxaio_ring) == 32);
+LINUXAIO_PROVE (map_tail   , offsetof (struct linuxaio_map, tail) == 12);
+LINUXAIO_PROVE (map_magic  , offsetof (struct linuxaio_map, magic) == 16);
+LINUXAIO_PROVE (map_header , sizeof (struct linuxaio_map) == 32);
 
 /*****************************************************************************/
 /* the state of a loop */
 
-/* where an fd lives; what follows the ring is on epoll, and says why */
-enum linuxaio_place
-{
-  LINUXAIO_UNDECIDED,      /* new, or re-set: decided when it is armed */
-  LINUXAIO_IN_RING,
-  LINUXAIO_EPOLL_NO_RING,
-  LINUXAIO_EPOLL_KIND,
-  LINUXAIO_EPOLL_REFUSED,
-  LINUXAIO_EPOLL_PARKED,
-  LINUXAIO_EPOLL_OVERFLOW,
-  LINUXAIO_EPOLL_STEADY
-};
+struct linuxaio_ring;
 
 /* the life of a request */
 enum linuxaio_phase
 {
-  LINUXAIO_FREE,           /* belongs to nobody */
-  LINUXAIO_IDLE,           /* belongs to an fd, nothing happens */
-  LINUXAIO_QUEUED,         /* goes to the kernel with the next io_submit */
-  LINUXAIO_IN_FLIGHT,      /* the kernel holds it, and the file */
-  LINUXAIO_CANCELLED       /* given up; its event is still to come and means nothing */
+  LINUXAIO_IDLE,           /* nothing happens */
+  LINUXAIO_CANCELLED,      /* given up; its event is still to come and means nothing */
+  LINUXAIO_QUEUED,         /* the next io_submit hands it to the kernel */
+  LINUXAIO_IN_FLIGHT       /* the kernel holds it, and the file */
 };
 
-/* beside the iocb of the same index, which the kernel reads */
-typedef struct
+/* one direction of an fd */
+typedef struct linuxaio_request
 {
-  int fd;                  /* -1: the request of the backend itself, for its epoll fd */
-  unsigned char phase;     /* enum linuxaio_phase */
-  unsigned char write;     /* direction: 0 read, 1 write */
-  unsigned char leftover;  /* in flight since before its direction was wanted again */
-  unsigned char hasty;     /* the kernel completes it on suspicion */
-  int next, prev;          /* in flight: by age; free: next only */
+  struct iocb iocb;        /* first: the kernel names the request by its address */
+  struct linuxaio_ring *ring; /* that it was queued for last */
+  enum linuxaio_phase phase;
 } LINUXAIO_REQUEST;
+
+/* where an fd lives */
+enum linuxaio_place
+{
+  LINUXAIO_ON_EPOLL,       /* until its score, and a ring with room, get it into the ring */
+  LINUXAIO_EPOLL_KIND,     /* on epoll until it is set anew: a ring is not for its kind of file */
+  LINUXAIO_EPOLL_REFUSED,  /* on epoll until it is set anew: the kernel has refused a request */
+  LINUXAIO_IN_RING
+};
 
 /* what the backend knows of an fd, beside its ANFD */
 typedef struct
 {
-  short request [2];       /* index of the read and of the write request, 0: none */
-  unsigned short parked;   /* on epoll for that many more stops or changes */
+  LINUXAIO_REQUEST *request [2]; /* for reading, for writing; made when needed */
+  int next;                /* on the re-arm list: the next fd, LINUXAIO_LAST; 0: not on it */
+  signed char score;       /* high: a ring is cheaper, low: epoll is */
   unsigned char place;     /* enum linuxaio_place */
-  unsigned char listed;    /* is on the re-arm list */
-  unsigned char in_epoll;  /* may be registered there, for this or another file */
-  unsigned char pipe;      /* a pipe or FIFO */
-  unsigned char resets;    /* how often it was re-set while armed since it was last stopped, saturating */
-  unsigned char backoff;   /* how often it was cancelled while armed, saturating */
+  unsigned char fired;     /* events it had since it was changed: EV_READ, EV_WRITE */
+  unsigned char full;      /* that many more times its write interest goes to the kernel without asking */
 } LINUXAIO_FD;
 
 struct linuxaio_state
 {
-  aio_context_t ctx;         /* 0: no ring. its value is the address of the mapping */
-  struct linuxaio_ring *ring;/* the mapping, or 0 if it is not understood */
-  struct iocb *iocbs;        /* one a request: stable addresses, by which the kernel knows them */
-  LINUXAIO_REQUEST *requests;
-  struct iocb **queue;       /* what goes to the kernel with the next io_submit */
-  int entries;               /* events that fit into the ring */
-  int asked;                 /* what io_setup was asked for */
-  int size;                  /* number of requests, the first is the backend's own */
-  int used;                  /* requests beyond were never used, nor initialised */
-  int queuecnt;
-  int freelist;              /* first free request, 0: none */
-  int oldest, newest;        /* requests in flight by age, 0: none; without the backend's own */
-  int inflightcnt;           /* their number */
-  int cancelledcnt;          /* cancelled ones whose event is still to come */
-  int cancelled;             /* the one that was cancelled last, before it had completed */
+  struct linuxaio_ring *rings; /* the newest first */
+  int bell;                  /* eventfd that the kernel signals for each event in a ring, -1: none */
+  unsigned char rung;        /* events were taken, but the bell may still show in epoll */
 
-  LINUXAIO_FD *fds;          /* 0: no ring was ever wanted, and all are on epoll */
+  LINUXAIO_FD *fds;
   int fdmax;
-  int *rearms;               /* fds to look at before the next wait */
-  int rearmmax, rearmcnt;
-  int watchcnt;              /* fds that are watched */
-  int changecnt;             /* since the loop was last weighed: changes of what is watched, */
-  int eventcnt;              /* events, */
-  int epollcnt;              /* those of them that came by epoll beside a ring, */
-  int vaincnt;               /* and polls without waiting that found nothing */
-  ev_tstamp weighed_at;      /* when that was (monotonic) */
-  int sweep;                 /* next fd to look at for one that could live in the ring again */
-  int surveyed;              /* fds below that are known to be of kinds beside which there may be a ring, or not on epoll */
+  int rearm;                 /* first of the fds that the next poll looks at */
+  int epollcnt;              /* watched fds that are not in a ring */
+  int entry;                 /* score that gets an fd into a ring */
+  int wishes;                /* events of fds that would rather be in a ring, until there are enough for one */
 
-  struct pollfd *probes;     /* fds on epoll whose write interest epoll was not told of */
+  struct pollfd *probes;     /* fds with write interest that the kernel was not told of */
   int probemax, probecnt;
-  int probehits;             /* of them, found writable a moment ago: the first so many */
-  int probe_credit;          /* how many more misses before no fd is asked; below 0: fds that are not asked */
 
-  aio_context_t *retires;    /* contexts that were outgrown: empty, kept until destroy */
-  int retiremax, retirecnt;
-  int retired_asked;         /* what they are charged with */
-
+  ev_tstamp busy_poll;       /* seconds to watch the rings before sleeping */
+  ev_tstamp patience;        /* seconds that this iteration may still wait for kernel workers */
   char *alive;               /* a page that reads 0 after a fork, 0: no ring was ever made */
-  ev_tstamp retry_at;        /* no new io_setup before that (monotonic) */
-  ev_tstamp busy_poll;       /* seconds to watch the ring before sleeping */
-  unsigned char unusable;    /* the ring does not work on this host, or must not be beside what the loop watches */
   unsigned char no_pwait2;   /* epoll_pwait2 is missing or forbidden */
-  unsigned char broken;      /* events could not be had by system call: to be abandoned */
-  unsigned char crowded;     /* the kernel had no room where there should have been some */
-  unsigned char lively;      /* was seen to gain from a ring */
-  unsigned char steady;      /* was seen to gain nothing from the ring */
-  unsigned char vain;        /* was seen to poll, and find nothing as a rule */
-  unsigned char draining;    /* steady, or more fds than the ring is for: it is being emptied */
-  unsigned char yielding;    /* the same, to give it up: a file is watched that cannot be beside it */
-  unsigned char hurried;     /* a kernel worker was slow: not waited for again in this iteration */
-  unsigned char epoll_ready; /* the backend's own request has completed */
+  unsigned char unusable;    /* AIO does not work here, and there is no ring: the loop goes on as one of ev_epoll.c */
   struct ev_linuxaio_stats stats; /* its counters only */
 };
 
