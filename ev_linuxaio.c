@@ -291,9 +291,6 @@ typedef struct linuxaio_ring
 /* in the place of fd and generation: the event is that of the bell */
 #define LINUXAIO_BELL (~(uint64_t)0)
 
-/* in the place of emask: what epoll has of the fd may be of another file */
-#define LINUXAIO_EMASK_STALE 0x40
-
 /* end of the re-arm list. its links are fd + 1, so that 0 means: is not on it */
 #define LINUXAIO_LAST -1
 
@@ -372,6 +369,8 @@ linuxaio_ring_install (EV_P_ aio_context_t ctx, int asked)
   ring->asked    = asked;
   ring->queuecnt = 0;
   linuxaio.rings = ring;
+
+  backend_mintime = LINUXAIO_TS (1e-6);
 
   return 1;
 }
@@ -590,7 +589,16 @@ linuxaio_kind_good (int fd, int events)
   return type == -ENOTSOCK && !(events & EV_WRITE) && !fstat (fd, &st) && S_ISFIFO (st.st_mode);
 }
 
-/* epoll serves the fd from now on, see epoll_modify */
+/* has epoll hold what is wanted of an fd, see epoll_modify */
+inline_speed
+void
+linuxaio_tell_epoll (EV_P_ int fd, int oev)
+{
+  linuxaio.fds [fd].anew = 0;
+  epoll_modify (EV_A_ fd, oev, anfds [fd].events);
+}
+
+/* epoll serves the fd from now on */
 static void
 linuxaio_to_epoll (EV_P_ int fd, enum linuxaio_place place)
 {
@@ -602,7 +610,7 @@ linuxaio_to_epoll (EV_P_ int fd, enum linuxaio_place place)
   anfds [fd].emask = 0;
 
   if (ecb_expect_true (fcntl (fd, F_GETFD) >= 0))
-    epoll_modify (EV_A_ fd, 0, anfds [fd].events);
+    linuxaio_tell_epoll (EV_A_ fd, 0);
   else
     anfds [fd].emask = anfds [fd].events; /* it was closed before it was stopped: epoll would have forgotten it, too */
 }
@@ -620,6 +628,7 @@ linuxaio_to_ring (EV_P_ int fd)
 
   --linuxaio.epollcnt;
   linuxaio.fds [fd].place = LINUXAIO_IN_RING;
+  linuxaio.fds [fd].anew  = 0;
 }
 
 /* the one place where it is decided where a watched fd lives. returns the ring for its requests, 0: epoll */
@@ -736,8 +745,10 @@ linuxaio_arm (EV_P_ int fd)
       if (ecb_expect_false (ring->queuecnt > LINUXAIO_BATCH - 2))
         linuxaio_submit (EV_A_ ring);
     }
+  else if (linuxaio.fds [fd].anew)
+    linuxaio_tell_epoll (EV_A_ fd, 0);
   else if (events & ~anfds [fd].emask)
-    epoll_modify (EV_A_ fd, anfds [fd].emask & (EV_READ | EV_WRITE), events);
+    linuxaio_tell_epoll (EV_A_ fd, anfds [fd].emask & (EV_READ | EV_WRITE));
 }
 
 /* arms what is on the re-arm list */
@@ -965,9 +976,10 @@ linuxaio_watch (EV_P_ int count, ev_tstamp seconds)
 /* waiting */
 
 /*
- * What epoll_poll waits with: epoll_wait, but to the nanosecond where the C library
- * and the kernel can (5.11), and after watching the rings. Other threads may hold
- * the lock of the loop meanwhile, so this changes nothing that they look at.
+ * What epoll_poll waits with: epoll_wait. Once there is a ring, the rings are watched
+ * before, if that was asked for, and the timeout is to the nanosecond where the C library
+ * and the kernel can (5.11). Other threads may hold the lock of the loop meanwhile, so
+ * this changes nothing that they look at.
  */
 static int
 linuxaio_epoll_wait (EV_P_ ev_tstamp timeout)
@@ -979,7 +991,7 @@ linuxaio_epoll_wait (EV_P_ ev_tstamp timeout)
       timeout = linuxaio_watch (EV_A_ 1, watch) ? LINUXAIO_TS (0.) : timeout - watch;
     }
 
-  if (epoll_pwait2 && !linuxaio.no_pwait2 && timeout > LINUXAIO_TS (0.))
+  if (linuxaio.rings && epoll_pwait2 && !linuxaio.no_pwait2 && timeout > LINUXAIO_TS (0.))
     {
       struct timespec ts;
       int res;
@@ -1143,12 +1155,12 @@ linuxaio_renew (EV_P_ int fd)
     }
 
   f->place = LINUXAIO_ON_EPOLL;
+  f->anew  = 1;
 }
 
 static void
 linuxaio_modify (EV_P_ int fd, int oev, int nev)
 {
-  int set = anfds [fd].eflags & EV__IOFDSET;
   int told;
   LINUXAIO_FD *f;
 
@@ -1157,7 +1169,7 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
 
   linuxaio.epollcnt -= oev && f->place != LINUXAIO_IN_RING;
 
-  if (set)
+  if (anfds [fd].eflags & EV__IOFDSET)
     linuxaio_renew (EV_A_ fd);
 
   linuxaio.epollcnt += nev && f->place != LINUXAIO_IN_RING;
@@ -1168,15 +1180,15 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
   told = anfds [fd].emask;
 
   /* the kernel has it all, and what is not wanted any more has not fired: it costs nothing to leave it there */
-  if (!set && !(nev & ~told) && !(told & ~nev & f->fired))
+  if (!f->anew && !(nev & ~told) && !(told & ~nev & f->fired))
     {
-      if (f->place == LINUXAIO_IN_RING)
+      if (f->place == LINUXAIO_IN_RING || linuxaio_may_enter (EV_A_ f))
         linuxaio_rearm (EV_A_ fd);
 
       return;
     }
 
-  if (!set && told == EV_READ && nev == (EV_READ | EV_WRITE) && !f->full)
+  if (!f->anew && told == EV_READ && nev == (EV_READ | EV_WRITE) && !f->full)
     {
       linuxaio_probe_begin (EV_A_ fd);
       return;
@@ -1190,14 +1202,9 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
   f->fired = 0;
 
   if (f->place == LINUXAIO_IN_RING || linuxaio_may_enter (EV_A_ f))
-    {
-      if (set)
-        anfds [fd].emask = told ? LINUXAIO_EMASK_STALE : 0;
-
-      linuxaio_rearm (EV_A_ fd);
-    }
+    linuxaio_rearm (EV_A_ fd);
   else
-    epoll_modify (EV_A_ fd, set ? oev : told & (EV_READ | EV_WRITE), nev);
+    linuxaio_tell_epoll (EV_A_ fd, f->anew ? oev : told & (EV_READ | EV_WRITE));
 }
 
 /* microseconds of busy polling that the environment asks for, as seconds */
@@ -1232,9 +1239,8 @@ linuxaio_init (EV_P_ int flags)
   if (!fallback || linuxaio_on_valgrind () || !linuxaio_kernel_good ())
     return fallback;
 
-  backend_mintime = LINUXAIO_TS (1e-6);
-  backend_modify  = linuxaio_modify;
-  backend_poll    = linuxaio_poll;
+  backend_modify = linuxaio_modify;
+  backend_poll   = linuxaio_poll;
 
   if (!(flags & EVFLAG_NOENV))
     {
@@ -1358,10 +1364,9 @@ linuxaio_resign (EV_P)
   linuxaio_arm_all (EV_A); /* writers that the kernel has not heard of */
   linuxaio_free (EV_A);
 
-  backend         = EVBACKEND_EPOLL;
-  backend_mintime = LINUXAIO_TS (1e-3);
-  backend_modify  = epoll_modify;
-  backend_poll    = epoll_poll;
+  backend        = EVBACKEND_EPOLL;
+  backend_modify = epoll_modify;
+  backend_poll   = epoll_poll;
 }
 
 /*****************************************************************************/
@@ -1437,4 +1442,3 @@ ev_linuxaio_busy_poll (EV_P_ ev_tstamp seconds) EV_LINUXAIO_NOEXCEPT
 #undef LINUXAIO_BATCH
 #undef LINUXAIO_BELL
 #undef LINUXAIO_LAST
-#undef LINUXAIO_EMASK_STALE

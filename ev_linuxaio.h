@@ -195,6 +195,7 @@ typedef struct
   int next;                /* on the re-arm list: the next fd, LINUXAIO_LAST; 0: not on it */
   signed char score;       /* high: a ring is cheaper, low: epoll is */
   unsigned char place;     /* enum linuxaio_place */
+  unsigned char anew;      /* it was set anew, and epoll has not heard of it since */
   unsigned char fired;     /* events it had since it was changed: EV_READ, EV_WRITE */
   unsigned char full;      /* that many more times its write interest goes to the kernel without asking */
 } LINUXAIO_FD;
