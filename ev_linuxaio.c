@@ -282,7 +282,8 @@ typedef struct linuxaio_ring
   struct linuxaio_ring *next;
   aio_context_t ctx;
   struct linuxaio_map *map; /* what the kernel shares with us. its address is the value of ctx */
-  int room;                 /* requests it can still take, as far as we know */
+  int held;                 /* requests that are queued for it, or whose event is still to come */
+  int room;                 /* it can still take that many, as far as we know */
   int asked;                /* charged to fs.aio-max-nr */
   int queuecnt;
   struct iocb *queue [LINUXAIO_BATCH]; /* what goes to the kernel with the next io_submit */
@@ -343,10 +344,18 @@ linuxaio_prepare (EV_P)
   return 0;
 }
 
+/* a ring holds twice what was asked for, but one entry always stays empty (fs/aio.c: ioctx_alloc) */
+static int
+linuxaio_capacity (LINUXAIO_RING *ring)
+{
+  int entries = ring->map->nr;
+
+  return entries - 1 < ring->asked * 2 ? entries - 1 : ring->asked * 2;
+}
+
 /*
  * Takes a context into use, returns 0 if its mapping is not as we know it (gVisor's
- * is a read-only page of zeroes). It holds twice what was asked for, but one entry always
- * stays empty (fs/aio.c: ioctx_alloc).
+ * is a read-only page of zeroes).
  */
 ecb_cold
 static int
@@ -365,8 +374,9 @@ linuxaio_ring_install (EV_P_ aio_context_t ctx, int asked)
   ring->next     = linuxaio.rings;
   ring->ctx      = ctx;
   ring->map      = map;
-  ring->room     = map->nr - 1 < (unsigned)asked * 2 ? map->nr - 1 : asked * 2;
   ring->asked    = asked;
+  ring->held     = 0;
+  ring->room     = linuxaio_capacity (ring);
   ring->queuecnt = 0;
   linuxaio.rings = ring;
 
@@ -402,18 +412,22 @@ linuxaio_ring_open (EV_P)
   linuxaio.unusable = !linuxaio.rings && res != -EAGAIN && res != -ENOMEM && res != -EMFILE && res != -ENFILE;
 }
 
-/* returns a ring with room for both directions of an fd, 0 if there is none and none is to be had */
+/* all rings are full. returns an empty one that the kernel had no memory for, or a new one, 0: none */
+ecb_cold
 static LINUXAIO_RING *
-linuxaio_ring_find (EV_P)
+linuxaio_ring_more (EV_P)
 {
   LINUXAIO_RING *ring;
 
-  for (ring = linuxaio.rings; ring; ring = ring->next)
-    if (ring->room >= 2)
-      return ring;
-
   if (linuxaio.wishes < EV_LINUXAIO_WORTH || linuxaio.unusable)
     return 0;
+
+  for (ring = linuxaio.rings; ring; ring = ring->next)
+    if (!ring->held)
+      {
+        ring->room = linuxaio_capacity (ring);
+        return ring;
+      }
 
   ring = linuxaio.rings;
   linuxaio_ring_open (EV_A);
@@ -421,12 +435,26 @@ linuxaio_ring_find (EV_P)
   return linuxaio.rings == ring ? 0 : linuxaio.rings;
 }
 
+/* returns a ring with room for both directions of an fd, 0 if there is none and none is to be had */
+inline_speed
+LINUXAIO_RING *
+linuxaio_ring_find (EV_P)
+{
+  LINUXAIO_RING *ring;
+
+  for (ring = linuxaio.rings; ring; ring = ring->next)
+    if (ecb_expect_true (ring->room >= 2))
+      return ring;
+
+  return linuxaio_ring_more (EV_A);
+}
+
 /* whether an fd on epoll may move now */
 inline_size
 int
 linuxaio_may_enter (EV_P_ LINUXAIO_FD *f)
 {
-  return f->place == LINUXAIO_ON_EPOLL
+  return f->place <= LINUXAIO_ON_EPOLL
       && f->score >= (linuxaio.busy_poll > LINUXAIO_TS (0.) ? 0 : linuxaio.entry)
       && (linuxaio.rings || linuxaio.wishes >= EV_LINUXAIO_WORTH);
 }
@@ -448,19 +476,24 @@ linuxaio_rearm (EV_P_ int fd)
     }
 }
 
-/* first use of a direction of an fd: what never changes of its request */
-static LINUXAIO_REQUEST *
-linuxaio_request_new (EV_P_ int fd, int write)
+/* first use of a ring by an fd: what never changes of its requests */
+ecb_noinline
+static void
+linuxaio_requests_new (EV_P_ int fd)
 {
-  LINUXAIO_REQUEST *r = (LINUXAIO_REQUEST *)ev_malloc (sizeof (*r));
+  LINUXAIO_REQUEST *r = (LINUXAIO_REQUEST *)ev_malloc (sizeof (*r) * 2);
+  int write;
 
-  memset (r, 0, sizeof (*r));
-  r->iocb.aio_lio_opcode = LINUXAIO_CMD_POLL;
-  r->iocb.aio_fildes     = fd;
-  r->iocb.aio_buf        = write ? POLLOUT : POLLIN;
-  r->iocb.aio_flags      = IOCB_FLAG_RESFD;
+  memset (r, 0, sizeof (*r) * 2);
+  linuxaio.fds [fd].request = r;
 
-  return linuxaio.fds [fd].request [write] = r;
+  for (write = 0; write < 2; ++write)
+    {
+      r [write].iocb.aio_lio_opcode = LINUXAIO_CMD_POLL;
+      r [write].iocb.aio_fildes     = fd;
+      r [write].iocb.aio_buf        = write ? POLLOUT : POLLIN;
+      r [write].iocb.aio_flags      = IOCB_FLAG_RESFD;
+    }
 }
 
 /* queues what of the fd is wanted and neither queued nor in flight */
@@ -470,23 +503,23 @@ linuxaio_queue (EV_P_ LINUXAIO_RING *ring, int fd)
 {
   int write;
 
+  if (ecb_expect_false (!linuxaio.fds [fd].request))
+    linuxaio_requests_new (EV_A_ fd);
+
   for (write = 0; write < 2; ++write)
-    if (anfds [fd].events & (write ? EV_WRITE : EV_READ))
-      {
-        LINUXAIO_REQUEST *r = linuxaio.fds [fd].request [write];
+    {
+      LINUXAIO_REQUEST *r = linuxaio.fds [fd].request + write;
 
-        if (!r)
-          r = linuxaio_request_new (EV_A_ fd, write);
-
-        if (r->phase == LINUXAIO_IDLE)
-          {
-            r->phase = LINUXAIO_QUEUED;
-            r->ring  = ring;
-            r->iocb.aio_resfd = linuxaio.bell;
-            ring->queue [ring->queuecnt++] = &r->iocb;
-            --ring->room;
-          }
-      }
+      if (anfds [fd].events & (write ? EV_WRITE : EV_READ) && r->phase == LINUXAIO_IDLE)
+        {
+          r->phase = LINUXAIO_QUEUED;
+          r->ring  = ring;
+          r->iocb.aio_resfd = linuxaio.bell;
+          ring->queue [ring->queuecnt++] = &r->iocb;
+          ++ring->held;
+          --ring->room;
+        }
+    }
 }
 
 /* takes a request off its queue again */
@@ -501,6 +534,7 @@ linuxaio_unqueue (LINUXAIO_REQUEST *r)
     ++i;
 
   --ring->queuecnt;
+  --ring->held;
   ++ring->room;
   memmove (ring->queue + i, ring->queue + i + 1, sizeof (*ring->queue) * (ring->queuecnt - i));
   r->phase = LINUXAIO_IDLE;
@@ -530,13 +564,13 @@ linuxaio_drop (EV_P_ LINUXAIO_FD *f)
   int cancelled = 0;
   int write;
 
-  for (write = 0; write < 2; ++write)
+  for (write = 0; f->request && write < 2; ++write)
     {
-      LINUXAIO_REQUEST *r = f->request [write];
+      LINUXAIO_REQUEST *r = f->request + write;
 
-      if (r && r->phase == LINUXAIO_QUEUED)
+      if (r->phase == LINUXAIO_QUEUED)
         linuxaio_unqueue (r);
-      else if (r && r->phase == LINUXAIO_IN_FLIGHT)
+      else if (r->phase == LINUXAIO_IN_FLIGHT)
         {
           cancelled += linuxaio_cancel (EV_A_ r);
           f->score = f->score > LINUXAIO_PRICE_CANCEL - 128 ? f->score - LINUXAIO_PRICE_CANCEL : -128;
@@ -559,10 +593,10 @@ inline_size
 int
 linuxaio_phase (LINUXAIO_FD *f)
 {
-  int reading = f->request [0] ? f->request [0]->phase : LINUXAIO_IDLE;
-  int writing = f->request [1] ? f->request [1]->phase : LINUXAIO_IDLE;
+  if (!f->request)
+    return LINUXAIO_IDLE;
 
-  return reading > writing ? reading : writing;
+  return f->request [0].phase > f->request [1].phase ? f->request [0].phase : f->request [1].phase;
 }
 
 /*****************************************************************************/
@@ -594,7 +628,9 @@ inline_speed
 void
 linuxaio_tell_epoll (EV_P_ int fd, int oev)
 {
-  linuxaio.fds [fd].anew = 0;
+  LINUXAIO_FD *f = linuxaio.fds + fd;
+
+  f->place += f->place == LINUXAIO_ANEW ? LINUXAIO_ON_EPOLL - LINUXAIO_ANEW : 0;
   epoll_modify (EV_A_ fd, oev, anfds [fd].events);
 }
 
@@ -628,7 +664,6 @@ linuxaio_to_ring (EV_P_ int fd)
 
   --linuxaio.epollcnt;
   linuxaio.fds [fd].place = LINUXAIO_IN_RING;
-  linuxaio.fds [fd].anew  = 0;
 }
 
 /* the one place where it is decided where a watched fd lives. returns the ring for its requests, 0: epoll */
@@ -679,15 +714,11 @@ linuxaio_submit_error (EV_P_ LINUXAIO_RING *ring, int done, int error)
   int i;
 
   linuxaio.stats.refused += count;
-  ring->room += count;
+  ring->held -= count;
+  ring->room  = full ? 0 : ring->room + count;
 
-  if (full)
-    {
-      if (linuxaio_in_flight (EV_A) == 0)
-        linuxaio.wishes = 0; /* the kernel has no memory for any */
-
-      ring->room = 0;
-    }
+  if (!ring->held)
+    linuxaio.wishes = 0; /* the kernel had no memory, not even for one: no other ring for some time */
 
   for (i = done; i < done + count; ++i)
     {
@@ -732,6 +763,7 @@ void
 linuxaio_arm (EV_P_ int fd)
 {
   int events = anfds [fd].events;
+  int anew   = linuxaio.fds [fd].place == LINUXAIO_ANEW;
   LINUXAIO_RING *ring;
 
   if (!events)
@@ -745,7 +777,7 @@ linuxaio_arm (EV_P_ int fd)
       if (ecb_expect_false (ring->queuecnt > LINUXAIO_BATCH - 2))
         linuxaio_submit (EV_A_ ring);
     }
-  else if (linuxaio.fds [fd].anew)
+  else if (anew)
     linuxaio_tell_epoll (EV_A_ fd, 0);
   else if (events & ~anfds [fd].emask)
     linuxaio_tell_epoll (EV_A_ fd, anfds [fd].emask & (EV_READ | EV_WRITE));
@@ -878,6 +910,7 @@ linuxaio_complete (EV_P_ const struct io_event *event)
   int given_up = r->phase == LINUXAIO_CANCELLED;
 
   r->phase = LINUXAIO_IDLE;
+  --r->ring->held;
   ++r->ring->room;
 
   if (ecb_expect_false (given_up))
@@ -1059,8 +1092,10 @@ linuxaio_forked (EV_P)
 
 static void linuxaio_resign (EV_P);
 
+/* a poll with rings, or with fds that the kernel does not hold yet */
+ecb_noinline
 static void
-linuxaio_poll (EV_P_ ev_tstamp timeout)
+linuxaio_poll_all (EV_P_ ev_tstamp timeout)
 {
   if (ecb_expect_false (linuxaio_forked (EV_A)))
     {
@@ -1099,6 +1134,15 @@ linuxaio_poll (EV_P_ ev_tstamp timeout)
 
   if (ecb_expect_false (linuxaio.unusable))
     linuxaio_resign (EV_A);
+}
+
+static void
+linuxaio_poll (EV_P_ ev_tstamp timeout)
+{
+  if (linuxaio.rings || linuxaio.probecnt || linuxaio.rearm != LINUXAIO_LAST)
+    linuxaio_poll_all (EV_A_ timeout);
+  else
+    epoll_poll (EV_A_ timeout); /* the short way of a loop that is on epoll altogether */
 }
 
 /*****************************************************************************/
@@ -1154,8 +1198,7 @@ linuxaio_renew (EV_P_ int fd)
       anfds [fd].emask = 0;
     }
 
-  f->place = LINUXAIO_ON_EPOLL;
-  f->anew  = 1;
+  f->place = LINUXAIO_ANEW;
 }
 
 static void
@@ -1180,7 +1223,7 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
   told = anfds [fd].emask;
 
   /* the kernel has it all, and what is not wanted any more has not fired: it costs nothing to leave it there */
-  if (!f->anew && !(nev & ~told) && !(told & ~nev & f->fired))
+  if (f->place != LINUXAIO_ANEW && !(nev & ~told) && !(told & ~nev & f->fired))
     {
       if (f->place == LINUXAIO_IN_RING || linuxaio_may_enter (EV_A_ f))
         linuxaio_rearm (EV_A_ fd);
@@ -1188,7 +1231,7 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
       return;
     }
 
-  if (!f->anew && told == EV_READ && nev == (EV_READ | EV_WRITE) && !f->full)
+  if (f->place != LINUXAIO_ANEW && told == EV_READ && nev == (EV_READ | EV_WRITE) && !f->full)
     {
       linuxaio_probe_begin (EV_A_ fd);
       return;
@@ -1204,7 +1247,7 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
   if (f->place == LINUXAIO_IN_RING || linuxaio_may_enter (EV_A_ f))
     linuxaio_rearm (EV_A_ fd);
   else
-    linuxaio_tell_epoll (EV_A_ fd, f->anew ? oev : told & (EV_READ | EV_WRITE));
+    linuxaio_tell_epoll (EV_A_ fd, f->place == LINUXAIO_ANEW ? oev : told & (EV_READ | EV_WRITE));
 }
 
 /* microseconds of busy polling that the environment asks for, as seconds */
@@ -1270,11 +1313,11 @@ linuxaio_forget (EV_P)
     {
       LINUXAIO_FD *f = linuxaio.fds + fd;
 
-      f->place -= f->place == LINUXAIO_IN_RING ? LINUXAIO_IN_RING - LINUXAIO_ON_EPOLL : 0;
+      if (f->place == LINUXAIO_IN_RING)
+        f->place = LINUXAIO_ANEW;
 
-      for (write = 0; write < 2; ++write)
-        if (f->request [write])
-          f->request [write]->phase = LINUXAIO_IDLE;
+      for (write = 0; f->request && write < 2; ++write)
+        f->request [write].phase = LINUXAIO_IDLE;
     }
 
   if (linuxaio.bell >= 0)
@@ -1336,10 +1379,7 @@ linuxaio_free (EV_P)
   linuxaio_forget (EV_A);
 
   for (fd = 0; fd < linuxaio.fdmax; ++fd)
-    {
-      ev_free (linuxaio.fds [fd].request [0]);
-      ev_free (linuxaio.fds [fd].request [1]);
-    }
+    ev_free (linuxaio.fds [fd].request);
 
   if (linuxaio.alive)
     munmap (linuxaio.alive, 1);
@@ -1377,7 +1417,7 @@ int
 ev_linuxaio_stats (EV_P_ struct ev_linuxaio_stats *stats, size_t size) EV_LINUXAIO_NOEXCEPT
 {
   struct ev_linuxaio_stats s;
-  unsigned on_epoll [LINUXAIO_IN_RING + 1] = { 0, 0, 0, 0 };
+  unsigned on [LINUXAIO_IN_RING + 1] = { 0, 0, 0, 0, 0 };
   LINUXAIO_RING *ring;
   int fd;
 
@@ -1396,15 +1436,15 @@ ev_linuxaio_stats (EV_P_ struct ev_linuxaio_stats *stats, size_t size) EV_LINUXA
       for (fd = 0; fd < anfdmax && fd < linuxaio.fdmax; ++fd)
         if (anfds [fd].events)
           {
-            ++on_epoll [linuxaio.fds [fd].place];
-            s.epoll_waiting += linuxaio.fds [fd].place == LINUXAIO_ON_EPOLL && linuxaio.fds [fd].score >= linuxaio.entry;
+            ++on [linuxaio.fds [fd].place];
+            s.epoll_waiting += linuxaio.fds [fd].place <= LINUXAIO_ON_EPOLL && linuxaio.fds [fd].score >= linuxaio.entry;
           }
 
-      s.ring_fds      = on_epoll [LINUXAIO_IN_RING];
-      s.epoll_kind    = on_epoll [LINUXAIO_EPOLL_KIND];
-      s.epoll_refused = on_epoll [LINUXAIO_EPOLL_REFUSED];
-      s.epoll_chosen  = on_epoll [LINUXAIO_ON_EPOLL] - s.epoll_waiting;
-      s.epoll_fds     = on_epoll [LINUXAIO_ON_EPOLL] + s.epoll_kind + s.epoll_refused;
+      s.ring_fds      = on [LINUXAIO_IN_RING];
+      s.epoll_kind    = on [LINUXAIO_EPOLL_KIND];
+      s.epoll_refused = on [LINUXAIO_EPOLL_REFUSED];
+      s.epoll_fds     = on [LINUXAIO_ANEW] + on [LINUXAIO_ON_EPOLL] + s.epoll_kind + s.epoll_refused;
+      s.epoll_chosen  = on [LINUXAIO_ANEW] + on [LINUXAIO_ON_EPOLL] - s.epoll_waiting;
     }
   else
     memset (&s, 0, sizeof (s));

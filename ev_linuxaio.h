@@ -172,7 +172,7 @@ enum linuxaio_phase
 };
 
 /* one direction of an fd */
-typedef struct linuxaio_request
+typedef struct
 {
   struct iocb iocb;        /* first: the kernel names the request by its address */
   struct linuxaio_ring *ring; /* that it was queued for last */
@@ -182,6 +182,7 @@ typedef struct linuxaio_request
 /* where an fd lives */
 enum linuxaio_place
 {
+  LINUXAIO_ANEW,           /* on epoll, which has not heard of it since it was set anew */
   LINUXAIO_ON_EPOLL,       /* until its score, and a ring with room, get it into the ring */
   LINUXAIO_EPOLL_KIND,     /* on epoll until it is set anew: a ring is not for its kind of file */
   LINUXAIO_EPOLL_REFUSED,  /* on epoll until it is set anew: the kernel has refused a request */
@@ -191,11 +192,10 @@ enum linuxaio_place
 /* what the backend knows of an fd, beside its ANFD */
 typedef struct
 {
-  LINUXAIO_REQUEST *request [2]; /* for reading, for writing; made when needed */
+  LINUXAIO_REQUEST *request; /* two, for reading and for writing; made when a ring is first used */
   int next;                /* on the re-arm list: the next fd, LINUXAIO_LAST; 0: not on it */
   signed char score;       /* high: a ring is cheaper, low: epoll is */
   unsigned char place;     /* enum linuxaio_place */
-  unsigned char anew;      /* it was set anew, and epoll has not heard of it since */
   unsigned char fired;     /* events it had since it was changed: EV_READ, EV_WRITE */
   unsigned char full;      /* that many more times its write interest goes to the kernel without asking */
 } LINUXAIO_FD;
