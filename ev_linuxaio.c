@@ -285,6 +285,7 @@ typedef struct linuxaio_ring
   int held;                 /* requests that are queued for it, or whose event is still to come */
   int room;                 /* it can still take that many, as far as we know */
   int asked;                /* charged to fs.aio-max-nr */
+  uint32_t entries;         /* events that fit into it */
   int queuecnt;
   struct iocb *queue [LINUXAIO_BATCH]; /* what goes to the kernel with the next io_submit */
 } LINUXAIO_RING;
@@ -313,44 +314,52 @@ linuxaio_bell_ring (EV_P)
   linuxaio.rung = 1;
 }
 
-/* makes the bell, and the page that tells of forks, returns 0 or an error */
+/* makes the page that tells of forks, returns 0 or an error */
 ecb_cold
 static int
-linuxaio_prepare (EV_P)
+linuxaio_page_new (EV_P)
 {
-  if (!linuxaio.alive)
+  void *page = mmap (0, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+  if (page == MAP_FAILED)
+    return -errno;
+
+  if (madvise (page, 1, MADV_WIPEONFORK) < 0)
     {
-      void *page = mmap (0, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-      if (page == MAP_FAILED)
-        return -errno;
-
-      linuxaio.alive = (char *)page;
-
-      if (madvise (page, 1, MADV_WIPEONFORK) < 0)
-        return -errno;
+      munmap (page, 1);
+      return -EINVAL;
     }
 
+  linuxaio.alive  = (char *)page;
   *linuxaio.alive = 1;
 
-  if (linuxaio.bell < 0)
-    {
-      if ((linuxaio.bell = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
-        return -errno;
+  return 0;
+}
 
-      return linuxaio_bell_register (EV_A);
+/* makes the bell, returns 0 or an error */
+ecb_cold
+static int
+linuxaio_bell_new (EV_P)
+{
+  int res = 0;
+
+  if ((linuxaio.bell = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+    return -errno;
+
+  if ((res = linuxaio_bell_register (EV_A)) < 0)
+    {
+      close (linuxaio.bell);
+      linuxaio.bell = -1;
     }
 
-  return 0;
+  return res;
 }
 
 /* a ring holds twice what was asked for, but one entry always stays empty (fs/aio.c: ioctx_alloc) */
 static int
 linuxaio_capacity (LINUXAIO_RING *ring)
 {
-  int entries = ring->map->nr;
-
-  return entries - 1 < ring->asked * 2 ? entries - 1 : ring->asked * 2;
+  return ring->entries - 1 < ring->asked * 2U ? ring->entries - 1 : ring->asked * 2;
 }
 
 /*
@@ -363,6 +372,7 @@ linuxaio_ring_install (EV_P_ aio_context_t ctx, int asked)
 {
   struct linuxaio_map *map = (struct linuxaio_map *)(uintptr_t)ctx;
   LINUXAIO_RING *ring;
+  int fd;
 
   if (map->magic != LINUXAIO_RING_MAGIC || map->incompat_features || map->header_length != sizeof (*map) || map->nr < 2)
     return 0;
@@ -375,14 +385,27 @@ linuxaio_ring_install (EV_P_ aio_context_t ctx, int asked)
   ring->ctx      = ctx;
   ring->map      = map;
   ring->asked    = asked;
+  ring->entries  = map->nr;
   ring->held     = 0;
   ring->room     = linuxaio_capacity (ring);
   ring->queuecnt = 0;
-  linuxaio.rings = ring;
 
+  if (!linuxaio.rings)
+    for (linuxaio.epollcnt = 0, fd = 0; fd < anfdmax; ++fd)
+      linuxaio.epollcnt += !!anfds [fd].events;
+
+  linuxaio.rings  = ring;
   backend_mintime = LINUXAIO_TS (1e-6);
 
   return 1;
+}
+
+/* whether an error is about what others may have used up, not about this host */
+ecb_cold
+static int
+linuxaio_may_pass (int error)
+{
+  return error == -EAGAIN || error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -ENOSPC;
 }
 
 /*
@@ -398,18 +421,21 @@ linuxaio_ring_open (EV_P)
   aio_context_t ctx = 0;
   int res = evsys_io_setup (asked, &ctx);
 
-  if (res >= 0 && (res = linuxaio_prepare (EV_A)) >= 0)
-    if (linuxaio_ring_install (EV_A_ ctx, asked))
-      return;
-    else
-      res = -ENOSYS;
+  if (res >= 0 && !linuxaio.alive)
+    res = linuxaio_page_new (EV_A);
+
+  if (res >= 0 && linuxaio.bell < 0)
+    res = linuxaio_bell_new (EV_A);
+
+  if (res >= 0 && linuxaio_ring_install (EV_A_ ctx, asked))
+    return;
 
   if (ctx)
     evsys_io_destroy (ctx);
 
   ++linuxaio.stats.setups_refused;
   linuxaio.wishes   = 0;
-  linuxaio.unusable = !linuxaio.rings && res != -EAGAIN && res != -ENOMEM && res != -EMFILE && res != -ENFILE;
+  linuxaio.unusable = !linuxaio.rings && !linuxaio_may_pass (res);
 }
 
 /* all rings are full. returns an empty one that the kernel had no memory for, or a new one, 0: none */
@@ -953,7 +979,7 @@ linuxaio_reap (EV_P)
         {
           linuxaio_complete (EV_A_ events + head);
 
-          if (++head == ring->map->nr)
+          if (++head == ring->entries)
             head = 0;
         }
       while (head != tail);
@@ -976,7 +1002,7 @@ linuxaio_waiting (EV_P)
       uint32_t head = ring->map->head;
       uint32_t tail = *(volatile uint32_t *)&ring->map->tail;
 
-      waiting += tail - head + (tail < head ? ring->map->nr : 0);
+      waiting += tail - head + (tail < head ? ring->entries : 0);
     }
 
   return waiting;
@@ -1185,56 +1211,65 @@ linuxaio_release (EV_P_ int fd)
   errno = saved;
 }
 
+ecb_noinline
+static void
+linuxaio_fds_grow (EV_P_ int fd)
+{
+  array_needsize (LINUXAIO_FD, linuxaio.fds, linuxaio.fdmax, fd + 1, linuxaio_zerofill);
+}
+
 /* the fd may be another file now */
 inline_size
 void
 linuxaio_renew (EV_P_ int fd)
 {
-  LINUXAIO_FD *f = linuxaio.fds + fd;
-
-  if (f->place == LINUXAIO_IN_RING)
+  if (linuxaio.fds [fd].place == LINUXAIO_IN_RING)
     {
-      linuxaio_drop (EV_A_ f);
+      linuxaio_drop (EV_A_ linuxaio.fds + fd);
       anfds [fd].emask = 0;
     }
 
-  f->place = LINUXAIO_ANEW;
+  linuxaio.fds [fd].place = LINUXAIO_ANEW;
 }
 
-static void
-linuxaio_modify (EV_P_ int fd, int oev, int nev)
+/* what is wanted of an fd has changed. moving: there are rings, or there may be one now */
+inline_speed
+void
+linuxaio_change (EV_P_ int fd, int oev, int nev, int moving)
 {
+  LINUXAIO_FD *f = linuxaio.fds + fd;
   int told;
-  LINUXAIO_FD *f;
 
-  array_needsize (LINUXAIO_FD, linuxaio.fds, linuxaio.fdmax, fd + 1, linuxaio_zerofill);
-  f = linuxaio.fds + fd;
-
-  linuxaio.epollcnt -= oev && f->place != LINUXAIO_IN_RING;
+  if (moving)
+    linuxaio.epollcnt -= oev && f->place != LINUXAIO_IN_RING;
 
   if (anfds [fd].eflags & EV__IOFDSET)
     linuxaio_renew (EV_A_ fd);
 
-  linuxaio.epollcnt += nev && f->place != LINUXAIO_IN_RING;
+  if (moving)
+    linuxaio.epollcnt += nev && f->place != LINUXAIO_IN_RING;
 
   if (!nev)
     return;
 
   told = anfds [fd].emask;
 
-  /* the kernel has it all, and what is not wanted any more has not fired: it costs nothing to leave it there */
-  if (f->place != LINUXAIO_ANEW && !(nev & ~told) && !(told & ~nev & f->fired))
+  if (f->place != LINUXAIO_ANEW)
     {
-      if (f->place == LINUXAIO_IN_RING || linuxaio_may_enter (EV_A_ f))
-        linuxaio_rearm (EV_A_ fd);
+      /* the kernel has it all, and what is not wanted any more has not fired: it may stay there */
+      if (!(nev & ~told) && !(told & ~nev & f->fired))
+        {
+          if (moving && (f->place == LINUXAIO_IN_RING || linuxaio_may_enter (EV_A_ f)))
+            linuxaio_rearm (EV_A_ fd);
 
-      return;
-    }
+          return;
+        }
 
-  if (f->place != LINUXAIO_ANEW && told == EV_READ && nev == (EV_READ | EV_WRITE) && !f->full)
-    {
-      linuxaio_probe_begin (EV_A_ fd);
-      return;
+      if (told == EV_READ && nev == (EV_READ | EV_WRITE) && !f->full)
+        {
+          linuxaio_probe_begin (EV_A_ fd);
+          return;
+        }
     }
 
   f->full -= f->full && nev & EV_WRITE;
@@ -1244,10 +1279,30 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
 
   f->fired = 0;
 
-  if (f->place == LINUXAIO_IN_RING || linuxaio_may_enter (EV_A_ f))
+  if (moving && (f->place == LINUXAIO_IN_RING || linuxaio_may_enter (EV_A_ f)))
     linuxaio_rearm (EV_A_ fd);
   else
     linuxaio_tell_epoll (EV_A_ fd, f->place == LINUXAIO_ANEW ? oev : told & (EV_READ | EV_WRITE));
+}
+
+/* a function of its own, so that loops without rings save no registers for it */
+ecb_noinline
+static void
+linuxaio_change_moving (EV_P_ int fd, int oev, int nev)
+{
+  linuxaio_change (EV_A_ fd, oev, nev, 1);
+}
+
+static void
+linuxaio_modify (EV_P_ int fd, int oev, int nev)
+{
+  if (ecb_expect_false (fd >= linuxaio.fdmax))
+    linuxaio_fds_grow (EV_A_ fd);
+
+  if (linuxaio.rings || linuxaio.wishes >= EV_LINUXAIO_WORTH)
+    linuxaio_change_moving (EV_A_ fd, oev, nev);
+  else
+    linuxaio_change (EV_A_ fd, oev, nev, 0);
 }
 
 /* microseconds of busy polling that the environment asks for, as seconds */
@@ -1294,10 +1349,10 @@ linuxaio_init (EV_P_ int flags)
   return EVBACKEND_LINUXAIO;
 }
 
-/* forgets the rings, which do not exist in a forked child, and what is in flight there */
+/* removes the rings, each takes 35 ms. in a forked child they do not exist, and it only forgets them */
 ecb_cold
 static void
-linuxaio_forget (EV_P)
+linuxaio_rings_remove (EV_P)
 {
   int fd, write;
 
@@ -1306,6 +1361,7 @@ linuxaio_forget (EV_P)
       LINUXAIO_RING *ring = linuxaio.rings;
 
       linuxaio.rings = ring->next;
+      evsys_io_destroy (ring->ctx);
       ev_free (ring);
     }
 
@@ -1338,7 +1394,7 @@ linuxaio_fork (EV_P)
 
   if (linuxaio_forked (EV_A))
     {
-      linuxaio_forget (EV_A);
+      linuxaio_rings_remove (EV_A);
       *linuxaio.alive = 1;
     }
 
@@ -1347,8 +1403,8 @@ linuxaio_fork (EV_P)
   while ((backend_fd = epoll_epoll_create ()) < 0)
     ev_syserr ("(libev) epoll_create");
 
-  if (linuxaio.bell >= 0)
-    linuxaio_bell_register (EV_A);
+  if (linuxaio.bell >= 0 && linuxaio_bell_register (EV_A) < 0)
+    linuxaio_rings_remove (EV_A);
 
   linuxaio.epollcnt = 0;
 
@@ -1365,24 +1421,22 @@ linuxaio_fork (EV_P)
       }
 }
 
-/* frees all but epoll. each ring takes 35 ms (evsys_io_destroy) */
+/* frees all but epoll */
 ecb_cold
 static void
 linuxaio_free (EV_P)
 {
-  LINUXAIO_RING *ring;
   int fd;
 
-  for (ring = linuxaio.rings; ring; ring = ring->next)
-    evsys_io_destroy (ring->ctx);
-
-  linuxaio_forget (EV_A);
-
-  for (fd = 0; fd < linuxaio.fdmax; ++fd)
-    ev_free (linuxaio.fds [fd].request);
-
   if (linuxaio.alive)
-    munmap (linuxaio.alive, 1);
+    {
+      linuxaio_rings_remove (EV_A);
+
+      for (fd = 0; fd < linuxaio.fdmax; ++fd)
+        ev_free (linuxaio.fds [fd].request);
+
+      munmap (linuxaio.alive, 1);
+    }
 
   ev_free (linuxaio.fds);
   ev_free (linuxaio.probes);
@@ -1429,7 +1483,7 @@ ev_linuxaio_stats (EV_P_ struct ev_linuxaio_stats *stats, size_t size) EV_LINUXA
       for (ring = linuxaio.rings; ring; ring = ring->next)
         {
           ++s.rings;
-          s.ring_entries  += ring->map->nr;
+          s.ring_entries  += ring->entries;
           s.ring_requests += ring->asked;
         }
 

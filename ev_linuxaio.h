@@ -209,7 +209,7 @@ struct linuxaio_state
   LINUXAIO_FD *fds;
   int fdmax;
   int rearm;                 /* first of the fds that the next poll looks at */
-  int epollcnt;              /* watched fds that are not in a ring */
+  int epollcnt;              /* watched fds that are not in a ring, once there is one */
   int entry;                 /* score that gets an fd into a ring */
   int wishes;                /* events of fds that would rather be in a ring, until there are enough for one */
 
