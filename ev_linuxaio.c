@@ -320,14 +320,15 @@ static int
 linuxaio_page_new (EV_P)
 {
   void *page = mmap (0, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  int res;
 
   if (page == MAP_FAILED)
     return -errno;
 
-  if (madvise (page, 1, MADV_WIPEONFORK) < 0)
+  if ((res = evsys_result (madvise (page, 1, MADV_WIPEONFORK))) < 0)
     {
       munmap (page, 1);
-      return -EINVAL;
+      return res;
     }
 
   linuxaio.alive  = (char *)page;
