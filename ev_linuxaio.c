@@ -420,7 +420,10 @@ linuxaio_ring_open (EV_P)
 {
   int asked = linuxaio.rings ? EV_LINUXAIO_RING_NEXT : EV_LINUXAIO_RING_FIRST;
   aio_context_t ctx = 0;
-  int res = evsys_io_setup (asked, &ctx);
+  int res = -ENOSYS;
+
+  if (linuxaio.rings || (linuxaio_kernel_good () && !linuxaio_on_valgrind ()))
+    res = evsys_io_setup (asked, &ctx);
 
   if (res >= 0 && !linuxaio.alive)
     res = linuxaio_page_new (EV_A);
@@ -430,6 +433,9 @@ linuxaio_ring_open (EV_P)
 
   if (res >= 0 && linuxaio_ring_install (EV_A_ ctx, asked))
     return;
+
+  if (res >= 0)
+    res = -ENOSYS;
 
   if (ctx)
     evsys_io_destroy (ctx);
@@ -494,7 +500,7 @@ inline_speed
 void
 linuxaio_rearm (EV_P_ int fd)
 {
-  LINUXAIO_FD *f = linuxaio.fds + fd;
+  LINUXAIO_FD *f = &anfds [fd].aio;
 
   if (!f->next)
     {
@@ -512,7 +518,7 @@ linuxaio_requests_new (EV_P_ int fd)
   int write;
 
   memset (r, 0, sizeof (*r) * 2);
-  linuxaio.fds [fd].request = r;
+  anfds [fd].aio.request = r;
 
   for (write = 0; write < 2; ++write)
     {
@@ -530,12 +536,12 @@ linuxaio_queue (EV_P_ LINUXAIO_RING *ring, int fd)
 {
   int write;
 
-  if (ecb_expect_false (!linuxaio.fds [fd].request))
+  if (ecb_expect_false (!anfds [fd].aio.request))
     linuxaio_requests_new (EV_A_ fd);
 
   for (write = 0; write < 2; ++write)
     {
-      LINUXAIO_REQUEST *r = linuxaio.fds [fd].request + write;
+      LINUXAIO_REQUEST *r = anfds [fd].aio.request + write;
 
       if (anfds [fd].events & (write ? EV_WRITE : EV_READ) && r->phase == LINUXAIO_IDLE)
         {
@@ -655,7 +661,7 @@ inline_speed
 void
 linuxaio_tell_epoll (EV_P_ int fd, int oev)
 {
-  LINUXAIO_FD *f = linuxaio.fds + fd;
+  LINUXAIO_FD *f = &anfds [fd].aio;
 
   f->place += f->place == LINUXAIO_ANEW ? LINUXAIO_ON_EPOLL - LINUXAIO_ANEW : 0;
   epoll_modify (EV_A_ fd, oev, anfds [fd].events);
@@ -665,7 +671,7 @@ linuxaio_tell_epoll (EV_P_ int fd, int oev)
 static void
 linuxaio_to_epoll (EV_P_ int fd, enum linuxaio_place place)
 {
-  LINUXAIO_FD *f = linuxaio.fds + fd;
+  LINUXAIO_FD *f = &anfds [fd].aio;
 
   linuxaio_drop (EV_A_ f);
   linuxaio.epollcnt += f->place == LINUXAIO_IN_RING;
@@ -690,7 +696,7 @@ linuxaio_to_ring (EV_P_ int fd)
     }
 
   --linuxaio.epollcnt;
-  linuxaio.fds [fd].place = LINUXAIO_IN_RING;
+  anfds [fd].aio.place = LINUXAIO_IN_RING;
 }
 
 /* the one place where it is decided where a watched fd lives. returns the ring for its requests, 0: epoll */
@@ -698,7 +704,7 @@ inline_speed
 LINUXAIO_RING *
 linuxaio_decide (EV_P_ int fd)
 {
-  LINUXAIO_FD *f = linuxaio.fds + fd;
+  LINUXAIO_FD *f = &anfds [fd].aio;
   LINUXAIO_RING *ring;
 
   if (f->place == LINUXAIO_IN_RING)
@@ -790,7 +796,7 @@ void
 linuxaio_arm (EV_P_ int fd)
 {
   int events = anfds [fd].events;
-  int anew   = linuxaio.fds [fd].place == LINUXAIO_ANEW;
+  int anew   = anfds [fd].aio.place == LINUXAIO_ANEW;
   LINUXAIO_RING *ring;
 
   if (!events)
@@ -819,8 +825,8 @@ linuxaio_arm_all (EV_P)
     {
       int fd = linuxaio.rearm - 1;
 
-      linuxaio.rearm = linuxaio.fds [fd].next;
-      linuxaio.fds [fd].next = 0;
+      linuxaio.rearm = anfds [fd].aio.next;
+      anfds [fd].aio.next = 0;
       linuxaio_arm (EV_A_ fd);
     }
 }
@@ -900,7 +906,7 @@ linuxaio_probe (EV_P_ int ask)
       else
         {
           if (ask)
-            linuxaio.fds [fd].full = LINUXAIO_FULL;
+            anfds [fd].aio.full = LINUXAIO_FULL;
 
           linuxaio_arm (EV_A_ fd);
         }
@@ -947,7 +953,7 @@ linuxaio_complete (EV_P_ const struct io_event *event)
     }
 
   ++linuxaio.stats.completed;
-  linuxaio_learn (EV_A_ linuxaio.fds + fd, events);
+  linuxaio_learn (EV_A_ &anfds [fd].aio, events);
 
   if (ecb_expect_true (anfds [fd].events & linuxaio_events (r->iocb.aio_buf)))
     linuxaio_rearm (EV_A_ fd);
@@ -1084,7 +1090,7 @@ linuxaio_epoll_events (EV_P_ int eventcnt)
     {
       struct epoll_event *ev = epoll_events + i;
       int fd = (uint32_t)ev->data.u64;
-      LINUXAIO_FD *f = linuxaio.fds + fd;
+      LINUXAIO_FD *f = &anfds [fd].aio;
 
       if (ecb_expect_false (ev->data.u64 == LINUXAIO_BELL))
         {
@@ -1186,9 +1192,9 @@ static void
 linuxaio_release (EV_P_ int fd)
 {
   int saved = errno;
-  LINUXAIO_FD *f = linuxaio.fds + fd;
+  LINUXAIO_FD *f = &anfds [fd].aio;
 
-  if (fd >= linuxaio.fdmax || f->place != LINUXAIO_IN_RING || linuxaio_forked (EV_A))
+  if (f->place != LINUXAIO_IN_RING || linuxaio_forked (EV_A))
     return;
 
   if (linuxaio_phase (f) >= LINUXAIO_QUEUED)
@@ -1212,25 +1218,18 @@ linuxaio_release (EV_P_ int fd)
   errno = saved;
 }
 
-ecb_noinline
-static void
-linuxaio_fds_grow (EV_P_ int fd)
-{
-  array_needsize (LINUXAIO_FD, linuxaio.fds, linuxaio.fdmax, fd + 1, linuxaio_zerofill);
-}
-
 /* the fd may be another file now */
 inline_size
 void
 linuxaio_renew (EV_P_ int fd)
 {
-  if (linuxaio.fds [fd].place == LINUXAIO_IN_RING)
+  if (anfds [fd].aio.place == LINUXAIO_IN_RING)
     {
-      linuxaio_drop (EV_A_ linuxaio.fds + fd);
+      linuxaio_drop (EV_A_ &anfds [fd].aio);
       anfds [fd].emask = 0;
     }
 
-  linuxaio.fds [fd].place = LINUXAIO_ANEW;
+  anfds [fd].aio.place = LINUXAIO_ANEW;
 }
 
 /* what is wanted of an fd has changed. moving: there are rings, or there may be one now */
@@ -1238,7 +1237,7 @@ inline_speed
 void
 linuxaio_change (EV_P_ int fd, int oev, int nev, int moving)
 {
-  LINUXAIO_FD *f = linuxaio.fds + fd;
+  LINUXAIO_FD *f = &anfds [fd].aio;
   int told;
 
   if (moving)
@@ -1297,9 +1296,6 @@ linuxaio_change_moving (EV_P_ int fd, int oev, int nev)
 static void
 linuxaio_modify (EV_P_ int fd, int oev, int nev)
 {
-  if (ecb_expect_false (fd >= linuxaio.fdmax))
-    linuxaio_fds_grow (EV_A_ fd);
-
   if (linuxaio.rings || linuxaio.wishes >= EV_LINUXAIO_WORTH)
     linuxaio_change_moving (EV_A_ fd, oev, nev);
   else
@@ -1334,9 +1330,8 @@ linuxaio_init (EV_P_ int flags)
   linuxaio.rearm = LINUXAIO_LAST;
   linuxaio.entry = flags & EVBACKEND_EPOLL ? LINUXAIO_SCORE_ENTRY : 0;
 
-  /* no AIO call before a ring is wanted: a filter may kill for one */
-  if (!fallback || linuxaio_on_valgrind () || !linuxaio_kernel_good ())
-    return fallback;
+  if (!fallback)
+    return 0;
 
   backend_modify = linuxaio_modify;
   backend_poll   = linuxaio_poll;
@@ -1366,9 +1361,9 @@ linuxaio_rings_remove (EV_P)
       ev_free (ring);
     }
 
-  for (fd = 0; fd < linuxaio.fdmax; ++fd)
+  for (fd = 0; fd < anfdmax; ++fd)
     {
-      LINUXAIO_FD *f = linuxaio.fds + fd;
+      LINUXAIO_FD *f = &anfds [fd].aio;
 
       if (f->place == LINUXAIO_IN_RING)
         f->place = LINUXAIO_ANEW;
@@ -1410,7 +1405,7 @@ linuxaio_fork (EV_P)
   linuxaio.epollcnt = 0;
 
   for (fd = 0; fd < anfdmax; ++fd)
-    if (fd >= linuxaio.fdmax || linuxaio.fds [fd].place != LINUXAIO_IN_RING)
+    if (anfds [fd].aio.place != LINUXAIO_IN_RING)
       {
         anfds [fd].emask = 0; /* of stopped ones, too */
 
@@ -1433,13 +1428,12 @@ linuxaio_free (EV_P)
     {
       linuxaio_rings_remove (EV_A);
 
-      for (fd = 0; fd < linuxaio.fdmax; ++fd)
-        ev_free (linuxaio.fds [fd].request);
+      for (fd = 0; fd < anfdmax; ++fd)
+        ev_free (anfds [fd].aio.request);
 
       munmap (linuxaio.alive, 1);
     }
 
-  ev_free (linuxaio.fds);
   ev_free (linuxaio.probes);
 }
 
@@ -1488,11 +1482,11 @@ ev_linuxaio_stats (EV_P_ struct ev_linuxaio_stats *stats, size_t size) EV_LINUXA
           s.ring_requests += ring->asked;
         }
 
-      for (fd = 0; fd < anfdmax && fd < linuxaio.fdmax; ++fd)
+      for (fd = 0; fd < anfdmax; ++fd)
         if (anfds [fd].events)
           {
-            ++on [linuxaio.fds [fd].place];
-            s.epoll_waiting += linuxaio.fds [fd].place <= LINUXAIO_ON_EPOLL && linuxaio.fds [fd].score >= linuxaio.entry;
+            ++on [anfds [fd].aio.place];
+            s.epoll_waiting += anfds [fd].aio.place <= LINUXAIO_ON_EPOLL && anfds [fd].aio.score >= linuxaio.entry;
           }
 
       s.ring_fds      = on [LINUXAIO_IN_RING];
@@ -1525,7 +1519,7 @@ ev_linuxaio_busy_poll (EV_P_ ev_tstamp seconds) EV_LINUXAIO_NOEXCEPT
     {
       linuxaio.wishes = EV_LINUXAIO_WORTH;
 
-      for (fd = 0; fd < linuxaio.fdmax && fd < anfdmax; ++fd)
+      for (fd = 0; fd < anfdmax; ++fd)
         if (anfds [fd].events)
           linuxaio_rearm (EV_A_ fd);
     }

@@ -108,12 +108,10 @@ EV_CPP(})
 # define LINUXAIO_TS(seconds)   EV_TS_CONST (seconds)
 # define LINUXAIO_MSEC(seconds) EV_TS_TO_MSEC (seconds)
 # define linuxaio_noinit        array_needsize_noinit
-# define linuxaio_zerofill      array_needsize_zerofill
 #else
 # define LINUXAIO_TS(seconds)   (seconds)
 # define LINUXAIO_MSEC(seconds) (int)((seconds) * 1e3 + 0.9999)
 # define linuxaio_noinit        EMPTY2
-# define linuxaio_zerofill      array_init_zero
 
 /* a function of ev_epoll.c since 4.27 */
 # include <sys/epoll.h>
@@ -189,7 +187,7 @@ enum linuxaio_place
   LINUXAIO_IN_RING
 };
 
-/* what the backend knows of an fd, beside its ANFD */
+/* what the backend knows of an fd, in its ANFD */
 typedef struct
 {
   LINUXAIO_REQUEST *request; /* two, for reading and for writing; made when a ring is first used */
@@ -206,8 +204,6 @@ struct linuxaio_state
   int bell;                  /* eventfd that the kernel signals for each event in a ring, -1: none */
   unsigned char rung;        /* events were taken, but the bell may still show in epoll */
 
-  LINUXAIO_FD *fds;
-  int fdmax;
   int rearm;                 /* first of the fds that the next poll looks at */
   int epollcnt;              /* watched fds that are not in a ring, once there is one */
   int entry;                 /* score that gets an fd into a ring */
