@@ -206,7 +206,7 @@ struct linuxaio_state
 
   int rearm;                 /* first of the fds that the next poll looks at */
   int epollcnt;              /* watched fds that are not in a ring, once there is one */
-  int entry;                 /* score that gets an fd into a ring */
+  int entry;                 /* score that gets an fd into a ring: 0 unless the backend chooses */
   int wishes;                /* events of fds that would rather be in a ring, until there are enough for one */
 
   struct pollfd *probes;     /* fds with write interest that the kernel was not told of */
@@ -215,6 +215,7 @@ struct linuxaio_state
   ev_tstamp busy_poll;       /* seconds to watch the rings before sleeping */
   ev_tstamp patience;        /* seconds that this iteration may still wait for kernel workers */
   char *alive;               /* a page that reads 0 after a fork, 0: no ring was ever made */
+  unsigned char choosing;    /* EVBACKEND_EPOLL was asked for, too */
   unsigned char no_pwait2;   /* epoll_pwait2 is missing or forbidden */
   unsigned char unusable;    /* AIO does not work here, and there is no ring: the loop goes on as one of ev_epoll.c */
   struct ev_linuxaio_stats stats; /* its counters only */
