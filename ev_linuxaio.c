@@ -44,6 +44,12 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
+#ifdef array_needsize_noinit
+# define linuxaio_noinit array_needsize_noinit
+#else
+# define linuxaio_noinit EMPTY2
+#endif
+
 #if !EV_USE_EVENTFD /* otherwise ev.c declares it */
 # include <sys/eventfd.h>
 #endif
@@ -367,7 +373,9 @@ linuxaio_bell_new (EV_P)
 static int
 linuxaio_capacity (LINUXAIO_RING *ring)
 {
-  return ring->entries - 1 < ring->asked * 2U ? ring->entries - 1 : ring->asked * 2;
+  int entries = ring->entries;
+
+  return entries - 1 < ring->asked * 2 ? entries - 1 : ring->asked * 2;
 }
 
 /*
@@ -475,15 +483,15 @@ linuxaio_ring_more (EV_P)
   return linuxaio.rings == ring ? 0 : linuxaio.rings;
 }
 
-/* returns a ring with room for both directions of an fd, 0 if there is none and none is to be had */
+/* returns a ring with room for that many requests, 0 if there is none and none is to be had */
 inline_speed
 LINUXAIO_RING *
-linuxaio_ring_find (EV_P)
+linuxaio_ring_find (EV_P_ int count)
 {
   LINUXAIO_RING *ring;
 
   for (ring = linuxaio.rings; ring; ring = ring->next)
-    if (ecb_expect_true (ring->room >= 2))
+    if (ecb_expect_true (ring->room >= count))
       return ring;
 
   return linuxaio_ring_more (EV_A);
@@ -546,7 +554,24 @@ linuxaio_requests_new (EV_P_ int fd)
     }
 }
 
-/* queues what of the fd is wanted and neither queued nor in flight */
+/* whether a direction of an fd is wanted, but neither queued nor in flight */
+inline_size
+int
+linuxaio_lacks (EV_P_ int fd, int write)
+{
+  return anfds [fd].events & (write ? EV_WRITE : EV_READ)
+      && !(anfds [fd].aio.request && anfds [fd].aio.request [write].phase);
+}
+
+/* returns how many requests the fd needs */
+inline_size
+int
+linuxaio_count (EV_P_ int fd)
+{
+  return linuxaio_lacks (EV_A_ fd, 0) + linuxaio_lacks (EV_A_ fd, 1);
+}
+
+/* queues the requests that the fd needs */
 inline_speed
 void
 linuxaio_queue (EV_P_ LINUXAIO_RING *ring, int fd)
@@ -560,7 +585,7 @@ linuxaio_queue (EV_P_ LINUXAIO_RING *ring, int fd)
     {
       LINUXAIO_REQUEST *r = anfds [fd].aio.request + write;
 
-      if (anfds [fd].events & (write ? EV_WRITE : EV_READ) && r->phase == LINUXAIO_IDLE)
+      if (linuxaio_lacks (EV_A_ fd, write))
         {
           r->phase = LINUXAIO_QUEUED;
           r->ring  = ring;
@@ -621,10 +646,7 @@ linuxaio_drop (EV_P_ LINUXAIO_FD *f)
       if (r->phase == LINUXAIO_QUEUED)
         linuxaio_unqueue (r);
       else if (r->phase == LINUXAIO_IN_FLIGHT)
-        {
-          cancelled += linuxaio_cancel (EV_A_ r);
-          linuxaio_pay (f, LINUXAIO_PRICE_CANCEL);
-        }
+        cancelled += linuxaio_cancel (EV_A_ r);
     }
 
   return cancelled;
@@ -716,23 +738,29 @@ linuxaio_to_ring (EV_P_ int fd)
   anfds [fd].aio.place = LINUXAIO_IN_RING;
 }
 
-/* the one place where it is decided where a watched fd lives. returns the ring for its requests, 0: epoll */
+/*
+ * The one place where it is decided where a watched fd lives. Returns the ring for
+ * its requests, 0: it lives on epoll. What waits for the event of a cancel is better
+ * off there, and so is, where the backend chooses, what has a score of 0.
+ */
 inline_speed
 LINUXAIO_RING *
 linuxaio_decide (EV_P_ int fd)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
+  int phase = linuxaio_phase (f);
   LINUXAIO_RING *ring;
 
   if (f->place == LINUXAIO_IN_RING)
     {
-      /* where the backend chooses, 0 is low enough to leave */
-      if (ecb_expect_true (f->score >= (linuxaio.entry > 0) || linuxaio_phase (f) >= LINUXAIO_QUEUED) && (ring = linuxaio_ring_find (EV_A)))
+      int stays = phase == LINUXAIO_IDLE ? f->score >= (linuxaio.entry > 0) : phase >= LINUXAIO_QUEUED;
+
+      if (ecb_expect_true (stays) && (ring = linuxaio_ring_find (EV_A_ linuxaio_count (EV_A_ fd))))
         return ring;
 
       linuxaio_to_epoll (EV_A_ fd, LINUXAIO_ON_EPOLL);
     }
-  else if (linuxaio_may_enter (EV_A_ f) && linuxaio_phase (f) == LINUXAIO_IDLE && (ring = linuxaio_ring_find (EV_A)))
+  else if (phase == LINUXAIO_IDLE && linuxaio_may_enter (EV_A_ f) && (ring = linuxaio_ring_find (EV_A_ linuxaio_count (EV_A_ fd))))
     {
       if (linuxaio_kind_good (fd, anfds [fd].events))
         {
@@ -1180,7 +1208,7 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
       if (timeout <= LINUXAIO_TS (0.) && linuxaio.rearm != LINUXAIO_LAST && linuxaio.bell >= 0)
         linuxaio_bell_ring (EV_A);
     }
-  else if (ecb_expect_false (release_cb))
+  else
     {
       EV_RELEASE_CB;
       EV_ACQUIRE_CB;
@@ -1224,6 +1252,9 @@ linuxaio_release (EV_P_ int fd)
       int cancelled = linuxaio_drop (EV_A_ f);
       ev_tstamp since = get_clock ();
 
+      if (cancelled)
+        linuxaio_pay (f, LINUXAIO_PRICE_CANCEL);
+
       if (cancelled && linuxaio.patience > LINUXAIO_TS (0.))
         {
           if (linuxaio_watch (EV_A_ waiting + cancelled, linuxaio.patience))
@@ -1246,7 +1277,9 @@ linuxaio_renew (EV_P_ int fd)
 {
   if (anfds [fd].aio.place == LINUXAIO_IN_RING)
     {
-      linuxaio_drop (EV_A_ &anfds [fd].aio);
+      if (linuxaio_drop (EV_A_ &anfds [fd].aio))
+        linuxaio_pay (&anfds [fd].aio, LINUXAIO_PRICE_CANCEL);
+
       anfds [fd].emask = 0;
     }
 
@@ -1280,7 +1313,7 @@ linuxaio_change (EV_P_ int fd, int oev, int nev, int moving)
       /* the kernel has it all, and what is not wanted any more has not fired: it may stay there */
       if (!(nev & ~told) && !(told & ~nev & f->fired))
         {
-          if (moving && (f->place == LINUXAIO_IN_RING || linuxaio_may_enter (EV_A_ f)))
+          if (moving && (f->place == LINUXAIO_IN_RING ? linuxaio_count (EV_A_ fd) : linuxaio_may_enter (EV_A_ f)))
             linuxaio_rearm (EV_A_ fd);
 
           return;
@@ -1424,7 +1457,7 @@ linuxaio_fork (EV_P)
 
   close (backend_fd);
 
-  while ((backend_fd = epoll_epoll_create ()) < 0)
+  while ((backend_fd = epoll_create1 (EPOLL_CLOEXEC)) < 0)
     ev_syserr ("(libev) epoll_create");
 
   if (linuxaio.bell >= 0 && linuxaio_bell_register (EV_A) < 0)

@@ -32,8 +32,10 @@
 /* libev before 4.25 knows EV_THROW only */
 #ifdef EV_NOEXCEPT
 # define EV_LINUXAIO_NOEXCEPT EV_NOEXCEPT
-#else
+#elif defined EV_THROW
 # define EV_LINUXAIO_NOEXCEPT EV_THROW
+#else
+# define EV_LINUXAIO_NOEXCEPT
 #endif
 
 EV_CPP(extern "C" {)
@@ -107,20 +109,9 @@ EV_CPP(})
 #ifdef EV_TS_CONST
 # define LINUXAIO_TS(seconds)   EV_TS_CONST (seconds)
 # define LINUXAIO_MSEC(seconds) EV_TS_TO_MSEC (seconds)
-# define linuxaio_noinit        array_needsize_noinit
 #else
 # define LINUXAIO_TS(seconds)   (seconds)
 # define LINUXAIO_MSEC(seconds) (int)((seconds) * 1e3 + 0.9999)
-# define linuxaio_noinit        EMPTY2
-
-/* a function of ev_epoll.c since 4.27 */
-# include <sys/epoll.h>
-
-static int
-epoll_epoll_create (void)
-{
-  return epoll_create1 (EPOLL_CLOEXEC);
-}
 #endif
 
 /*****************************************************************************/
