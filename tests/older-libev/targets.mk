@@ -7,10 +7,8 @@
 # The suites of tests/behaviour are run on it: those for linuxaio, and those
 # for epoll, which the patches also touch, or what CK_RUN_CASE says.
 
-export OLDER_LIBEV_SRC
-
 CHECK_TARGETS  += check-older-libev
-$(call needs,check-older-libev,check pkg-config liburing-dev bats quilt git perl g++ clang)
+$(call needs,check-older-libev,check pkg-config liburing-dev)
 
 OLDER_TREE    := $(BUILD)/libev-4.24
 OLDER_OUT     := $(BUILD)/older-libev
@@ -47,7 +45,6 @@ endif
 
 check-older-libev: all
 	@$(MAKE) $(OLDER_OUT)/suites
-	@LIBEV_VERSION=4.24 BUILD=$(abspath $(BUILD)) bats tests/packaging/patches.bats tests/older-libev
 	@$(MAKE) -j --output-sync=target $(addprefix older-libev-on-,$(OLDER_CASES))
 
 # they mostly wait, and need not do so one after the other

@@ -1,4 +1,5 @@
-# patches/apply: what fits is patched, all else is left as it was.
+# patches/apply: what it refuses leaves the tree as it was; what it did can be undone, and done anew.
+# copies.bats has the trees that it takes.
 
 load common
 
@@ -7,25 +8,13 @@ setup ()
   tree=$BATS_TEST_TMPDIR/tree
 }
 
-# refused REASON: apply says why, in one line, and the tree is as before
+# refused REASON [OPTION]: apply says why, and the tree is as before
 refused ()
 {
   contents "$tree" >"$BATS_TEST_TMPDIR/before"
-  run "$top/patches/apply" "$tree"
-  one_line 1
-  [[ $output == *"$1"* ]] || { echo "$output"; false; }
+  run "$top/patches/apply" ${2:-} "$tree"
+  [ "$status" -eq 1 ] && [[ $output == "apply: "*"$1"* ]] || { echo "status $status: $output"; return 1; }
   same "$BATS_TEST_TMPDIR/before" "$tree"
-}
-
-@test "patches a pristine tree" {
-  pristine "$tree"
-  run -0 "$top/patches/apply" "$tree"
-  one_line 0
-  cmp "$top/ev_linuxaio.c" "$tree/ev_linuxaio.c"
-  cmp "$top/ev_linuxaio.h" "$tree/ev_linuxaio.h"
-  grep -q linuxaio_release "$tree/ev.c"
-  run ls -A "$tree"
-  [[ $output != *.orig* && $output != *.rej* && $output != *.new* ]]
 }
 
 @test "make apply does the same" {
@@ -46,13 +35,18 @@ refused ()
   diff <(echo "$before") <(contents "$tree"; stat -c %Y.%i "$tree"/*)
 }
 
-@test "a patched tree gets another version of the backend" {
-  patched "$tree"
-  contents "$tree" >"$BATS_TEST_TMPDIR/want"
-  echo "/* old */" >>"$tree/ev_linuxaio.c"
+@test "a tree with another version of the backend and of the patches is updated" {
+  copy "$BATS_TEST_TMPDIR/old"
+  echo "/* old */" >>"$BATS_TEST_TMPDIR/old/ev_linuxaio.c"
+  sed -i 's/^+.*the next iteration might be too late.*/+  \/* old *\//' "$BATS_TEST_TMPDIR"/old/patches/libev-4.33/*-release-stopped-fds.patch
+  pristine "$tree"
+  "$BATS_TEST_TMPDIR/old/patches/apply" "$tree"
+  [ "$(grep -l '/\* old' "$tree"/ev*.c | wc -l)" -eq 2 ]
   run -0 "$top/patches/apply" "$tree"
   one_line 0
-  same "$BATS_TEST_TMPDIR/want" "$tree"
+  [[ $output == *updated* ]]
+  patched "$tree.new"
+  diff <(contents "$tree.new") <(contents "$tree")
 }
 
 @test "what is built after patching does not need autotools or pod2man" {
@@ -63,71 +57,84 @@ refused ()
   [[ $output != *automake* && $output != *autoconf* && $output != *pod2man* ]] || { echo "$output"; false; }
 }
 
-@test "a tree with other changes is patched around them" {
+@test "files that others have links to are replaced, not written into, and keep their modes" {
   pristine "$tree"
-  sed -i '1i /* a line of my own */' "$tree/ev.c" "$tree/ev_vars.h"
-  run -0 "$top/patches/apply" "$tree"
-  [ "$(head -n 1 "$tree/ev.c")" = "/* a line of my own */" ]
-  grep -q linuxaio_release "$tree/ev.c"
-}
-
-@test "a copy without build system and manual gets the C parts" {
-  pristine "$tree"
-  find "$tree" -type f ! -name '*.[ch]' -delete
-  run -0 "$top/patches/apply" "$tree"
-  one_line 0
-  [[ $output == *Makefile.am* && $output == *ev.pod* ]]
-  grep -q linuxaio_release "$tree/ev.c"
-  run find "$tree" -type f ! -name '*.[ch]'
-  [ -z "$output" ]
-  run -0 "$top/patches/apply" "$tree"
-  [[ $output == *already* ]]
-}
-
-@test "files that others have links to are replaced, not written into" {
-  pristine "$tree"
+  chmod 755 "$tree/ev.c"
   contents "$tree" >"$BATS_TEST_TMPDIR/before"
   cp -al "$tree" "$tree.linked"
   "$top/patches/apply" "$tree.linked"
   same "$BATS_TEST_TMPDIR/before" "$tree"
+  [ "$(stat -c %a "$tree.linked/ev.c")" = 755 ]
+  [ "$(ls -A "$tree.linked" | grep -c '^\.\|orig$\|rej$')" -eq 0 ]
 }
 
 @test "a tree in which some of the patches are applied is refused" {
-  for name in $(names); do
-    [ "$name" != "$(names | tail -n 1)" ] || continue
-    [ -d "$tree" ] || pristine "$tree"
+  pristine "$tree"
+  for name in $(names | head -n 4); do
     patch -d "$tree" -p1 -s <"$series/$name"
-    refused "does not fit"
+    refused "is not changed"
   done
 }
 
-@test "a tree with a change where a patch belongs is refused" {
-  for name in $(names); do
+@test "a tree with a change in a place of a C file is refused, with the line and what belongs there" {
+  for name in $(names | sed -n 2,5p); do
     rm -rf "$tree"
     pristine "$tree"
-    # alter the first line that the patch removes, or else its first context line
+    # alter the longest line that its first hunk expects
     file=$(sed -n 's/^+++ b\///p' "$series/$name" | head -n 1)
-    line=$(sed -n '/^@@/{n;:a;/^ *$/{n;ba};s/^[- ]//p;q}' "$series/$name")
+    line=$(awk '/^@@/ { ++n } n == 1 && /^[- ]/ && length ($0) > length (line) { line = $0 } END { print substr (line, 2) }' "$series/$name")
     awk -v line="$line" '$0 == line { $0 = $0 " changed"; n++ } { print } END { exit !n }' "$tree/$file" >"$tree.file"
     cat "$tree.file" >"$tree/$file"
-    refused "does not fit"
+    refused "$name does not fit"
+    [[ $output == *"$file, line "*": expected is the first, there is the second:
+$line
+$line changed"* ]] || { echo "$output"; false; }
   done
 }
 
-@test "a libev of another version is refused" {
+@test "a place that is there twice, or not at all, is refused" {
   pristine "$tree"
-  sed -i 's/\(EV_VERSION_MINOR\) 33/\1 15/' "$tree/ev.h"
-  refused "libev-4.15"
+  sed -n '/^ev_io_stop/,/^}/p' "$tree/ev.c" >>"$tree/ev.c"
+  refused "look like the place for this:
+  fd_change (EV_A_ w->fd, EV_ANFD_REIFY);"
+  rm -rf "$tree"
+  pristine "$tree"
+  sed -i '/^epoll_poll/,$d' "$tree/ev_epoll.c"
+  refused "ev_epoll.c has nothing like this:"
 }
 
-@test "what is no libev tree is refused" {
-  mkdir "$tree"
+@test "other versions and what is no libev tree are refused by name" {
+  pristine "$tree"
+  sed -i 's/\(EV_VERSION_MINOR\) 33/\1 4/' "$tree/ev.h"
+  refused "is libev 4.04: there are patches for 4.11 to 4.33"
+  rm -rf "$tree"
+  pristine "$tree"
+  printf '/* no newline */' >>"$tree/ev.c"
+  refused "ev.c does not end with a newline"
+  rm "$tree/ev.h"
+  refused "has no ev.h: to patch a libev whose files are in several folders, put copies of"
+  rm "$tree/ev.c"
   refused "it has no ev.c"
-  tree=$top/patches/apply
-  run "$top/patches/apply" "$tree"
-  one_line 1
-  run "$top/patches/apply" "$tree/none"
-  one_line 1
-  run "$top/patches/apply"
-  one_line 1
+  tree=$tree.none
+  for arguments in "" "a b" "--what $tree" "$tree"; do
+    run -1 "$top/patches/apply" $arguments
+    one_line 1
+  done
+}
+
+@test "a tree that something else has put the backend into is refused" {
+  patched "$tree"
+  rm "$tree/ev_linuxaio.patch"
+  refused "was not patched by this"
+  refused "was not patched by this" --undo
+  rm -rf "$tree"
+  pristine "$tree"
+  refused "has no ev_linuxaio.patch to be undone" --undo
+}
+
+@test "undo is refused where a patched place has changed since, and apply there, too" {
+  patched "$tree"
+  sed -i 's/linuxaio_release (EV_A_ w->fd);/& \/* changed *\//' "$tree/ev.c"
+  refused "ev_linuxaio.patch cannot be undone in ev.c, line" --undo
+  refused "ev_linuxaio.patch cannot be undone in ev.c, line"
 }

@@ -11,13 +11,12 @@ series=$top/patches/libev-$LIBEV_VERSION
 unset MAKEFLAGS MFLAGS MAKELEVEL
 export LC_ALL=C
 
-# pristine DIR: a new pristine tree of libev
+# pristine DIR [VERSION]: a new pristine tree of libev
 pristine ()
 {
-  if [ ! -d "$BATS_FILE_TMPDIR/libev" ]; then
-    "$top/patches/get-libev" "$BATS_FILE_TMPDIR/libev" "$LIBEV_VERSION"
-  fi
-  cp -a "$BATS_FILE_TMPDIR/libev" "$1"
+  local libev=$BATS_FILE_TMPDIR/libev-${2:-$LIBEV_VERSION}
+  [ -d "$libev" ] || "$top/patches/get-libev" "$libev" "${2:-$LIBEV_VERSION}"
+  cp -a "$libev" "$1"
 }
 
 # patched DIR: a new tree with the backend, put there by patches/apply
@@ -78,7 +77,7 @@ quiet ()
 works ()
 {
   run "$@" -w "-I$TREE" "$top/tests/packaging/embed.c" -o "$BATS_TEST_TMPDIR/works" -lm
-  [ "$status" -eq 0 ] || { echo "$*: $output"; return 1; }
+  [ "$status" -eq 0 ] || { echo "$*:"; printf '%s\n' "${lines[@]:0:9}"; return 1; }
   run "$BATS_TEST_TMPDIR/works"
   [ "$status" -eq 0 ] && [ "$output" = "${BACKEND:-$output}" ] || { echo "$*: status $status: $output"; return 1; }
 }

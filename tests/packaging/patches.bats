@@ -1,4 +1,4 @@
-# The series by itself: its form, and the ways in which it can be applied.
+# The series by itself: its form, and the ways in which it can be applied. LIBEV_VERSION=4.24 for that one.
 
 load common
 
@@ -22,12 +22,8 @@ setup ()
   done
 }
 
-@test "no patch has hashes that change whenever it is exported" {
-  run -1 grep -nE '^index [0-9a-f]+\.\.|^From [0-9a-f]*[1-9a-f][0-9a-f]* ' "$series"/*.patch
-}
-
-@test "no patch holds the backend or what it replaces" {
-  run -1 grep -nE '^(---|\+\+\+) .*ev_linuxaio\.[ch]' "$series"/*.patch
+@test "no patch has hashes that change whenever it is exported, or holds the backend" {
+  run -1 grep -nE '^index [0-9a-f]+\.\.|^From [0-9a-f]*[1-9a-f][0-9a-f]* |^(---|\+\+\+) .*ev_linuxaio\.[ch]' "$series"/*.patch
 }
 
 @test "every patch applies exactly where it says" {
@@ -40,6 +36,7 @@ setup ()
 
 @test "quilt, patch -p1, git am and patches/apply give the same tree" {
   patched "$tree"
+  rm "$tree/ev_linuxaio.patch"
   contents "$tree" >"$BATS_TEST_TMPDIR/want"
 
   for way in quilt patch git; do
@@ -80,4 +77,38 @@ setup ()
   cd "$tree"
   run make -n Makefile ev.3
   [[ $output != *automake* && $output != *autoconf* && $output != *pod2man* ]] || { echo "$output"; false; }
+}
+
+@test "the patches of both versions have the same numbers, and add the same to what both have" {
+  # added VERSION: the new lines of files that have the same in both, with one name for what has two
+  added ()
+  {
+    (cd "$top/patches/libev-$1" && sed -n '/^+[^+]/p' 000[3-5]-*.patch) \
+      | sed 's/ecb_expect/expect/; s/EV_TS_TO_MSEC (timeout)/timeout * 1e3/'
+  }
+  diff <(added 4.33) <(added 4.24)
+  diff <(cut -c 1-5 "$top/patches/libev-4.33/series") <(cut -c 1-5 "$top/patches/libev-4.24/series")
+}
+
+@test "the manual says the same of the backend in both versions, in a dozen lines" {
+  section () { sed -n '/^+Linux AIO/,/functions to call/p' "$top/patches/libev-$1"/*-documentation.patch; }
+  diff <(section 4.33) <(section 4.24)
+  [ "$(section 4.33 | wc -l)" -ge 5 ] && [ "$(section 4.33 | wc -l)" -le 12 ]
+}
+
+@test "ev.3 has what pod2man makes of the new parts of ev.pod, and ev_wrap.h what update_ev_wrap makes" {
+  need pod2man
+  pristine "$tree"
+  patched "$tree.new"
+  for dir in "$tree" "$tree.new"; do pod2man -n LIBEV -d date "$dir/ev.pod" "$dir/made.3"; done
+  # only the lines that are new: the old ones are from an older pod2man. A newer one makes no letters smaller
+  new () { diff "$tree/$1" "$tree.new/$1" | sed -n 's/\\s-\{0,1\}[01]//g; /^>/p'; }
+  diff <(new ev.3) <(new made.3)
+  [ "$(new ev.3 | wc -l)" -ge 8 ]
+
+  [ -f "$tree/update_ev_wrap" ] || return 0
+  cd "$tree.new"
+  cp ev_wrap.h ev_wrap.was
+  sh update_ev_wrap
+  diff ev_wrap.was ev_wrap.h
 }
