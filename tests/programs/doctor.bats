@@ -37,6 +37,7 @@ process ()
   mkdir -p "$dir/fd" "$dir/fdinfo"
   ln -sfn "$EV_LINUXAIO_ROOT" "$dir/root"
   echo server >"$dir/comm"
+  echo '11 (ser ver) S 1 1 1 0 -1 0 0 0 0 0 9 8 0 0' >"$dir/stat"
   printf 'Uid:\t7\t7\t7\t7\nSeccomp:\t0\n' >"$dir/status"
   echo '7f0000000000-7f0000010000 r-xp 00000000 fe:00 1      /lib/libev.so.4' >"$dir/maps"
   printf '%s\0' "$@" >"$dir/environ"
@@ -168,7 +169,9 @@ examine ()
   well 11 -- 'a loop makes its first ring after 1000 events'
 
   printf 'Uid:\t7\t7\t7\t7\nSeccomp:\t2\n' >"$dir/status"
-  ill 'have the filter allow' 11 -- 'it has a seccomp filter'
+  well 11 -- 'a loop makes its first ring after 1000 events'
+  echo '11 (ser ver) S 1 1 1 0 -1 0 0 0 0 0 90 80 0 0' >"$dir/stat"
+  ill 'have the filter allow' 11 -- 'it has a seccomp filter, has computed for half a second'
   printf 'Uid:\t7\t0\t0\t0\nSeccomp:\t0\n' >"$dir/status"
   ill 'none: the program must ask' 11 -- 'its real and its effective user differ'
   printf 'Uid:\t7\t7\t7\t7\nSeccomp:\t0\n' >"$dir/status"
