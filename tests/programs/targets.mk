@@ -1,0 +1,34 @@
+# tests/programs: Debian's programs, unmodified, on the libev built here
+#
+#   make run                     three of them on epoll, AIO and both, in turns; ROUNDS=7, SCENES="proxy plain coroutines"
+#   make try CMD="command"       a command of yours on epoll and both, in turns; ROUNDS=11, LIB=directory of a libev
+#   make doctor                  will programs use Linux AIO here, and if not, why not?
+#   make doctor PID=4711         a process; PROGRAM=nghttpd: the libev that a program loads
+#   make check-programs          all programs, also where AIO fails; the doctor; TEST=part-of-name
+#
+# PERL_EV_SRC names the tarball of Perl's EV, where apt can get no source packages.
+
+CHECK_TARGETS += check-programs
+$(call needs,run,nghttp2-server nghttp2-client hitch openssl python3-gevent strace util-linux)
+$(call needs,check-programs,bats perl strace nghttp2-server nghttp2-client curl hitch openssl multiwatch \
+  python3-gevent libcommon-sense-perl libcanary-stability-perl)
+
+.PHONY: run try doctor check-programs
+
+run: all
+	@LIBEV_LIB_DIR=$(abspath $(INST))/lib tests/programs/run
+
+try: all
+	@LIBEV_LIB_DIR=$(abspath $(INST))/lib tests/programs/try "$$CMD"
+
+# as it was given, dollar signs, too
+ifdef CMD
+override export CMD := $(value CMD)
+endif
+
+doctor:
+	@tests/programs/doctor $(PID) $(PROGRAM)
+
+check-programs: all
+	@test "$$(bats --count -f '$(TEST)' tests/programs)" != 0 || { echo "no test is called $(TEST)" >&2; exit 1; }
+	@BUILD=$(abspath $(BUILD)) LIBEV_LIB_DIR=$(abspath $(INST))/lib bats -f '$(TEST)' tests/programs
