@@ -2,44 +2,63 @@
 #
 #   make                    libev 4.33 with the backend, in build/inst
 #   make run                see it serve real traffic (about a minute)
-#   make check              run the tests
-#   make bench              run the measurements
-#   make install            install libraries and headers into PREFIX
+#   make install            libraries, headers, manual and libev.pc into PREFIX and LIBDIR
+#   make uninstall          remove what make install has put there
 #   make apply DIR=path     put the backend into a libev source tree of your own
-#   make pristine           libev 4.33 as it is, to compare with, in build/pristine-inst
 #   make clean              remove what was built
 #   make help               print this
+#
+# Tests
+#
+#   make check              all of these, one after the other
+#   make check-behaviour    what libev promises, on every kind of loop
+#   make check-random       random programs, judged by poll (2)
+#   make check-faults       system calls that fail
+#   make check-kernel-versions   which kernels may have a ring
+#   make check-real-programs     Debian's programs, unmodified
+#   make check-soak         an echo service, for some seconds
+#   make check-bench-counters    system calls for an operation
+#   make check-packaging    patches, scripts, installation, compilers
+#   make check-older-libev  the backend in libev 4.24
+#   make check-analysis-quick    what gcc and cppcheck find
+#
+# More tests, which take longer
+#
+#   make check-coverage     which lines of the backend make check reaches
+#   make check-mutants      does make check notice a backend that is broken?
+#   make check-tsan         threads under ThreadSanitizer
+#   make check-kernels      other kernels and machines, emulated
+#   make check-debian       make run and make check on a bare Debian 12 and 13 (as root)
+#   make fuzz-random        libFuzzer on the random programs
+#   make soak               the echo service, for MINUTES=60
+#
+# Measurements
+#
+#   make bench              everything that README quotes
+#   make pristine           libev 4.33 as it is, to compare with, in build/pristine-inst
+#
+# Variables
 #
 #   LIBEV_SRC=path          take libev from this directory or tarball
 #   CC= CFLAGS= CPPFLAGS= LDFLAGS=
 #                           compiler and flags, for libev and the tests
-#   PREFIX=/usr/local DESTDIR=
+#   PREFIX=/usr/local LIBDIR=PREFIX/lib DESTDIR=
 #                           where to install
 #   BUILD=build             where to build
 #
-# LIBEV_SRC, CC and the flags are remembered until they are given again or
-# `make clean`, so that `make check` and `make install` use what was built.
+# LIBEV_SRC, CC and the flags are remembered, once libev could be configured with
+# them, until they are given again or `make clean`: `make check` and `make install`
+# use what was built. tests/README says more about the tests.
 
 .DEFAULT_GOAL := all
 MAKEFLAGS     += --no-print-directory
 
 PREFIX   ?= /usr/local
+LIBDIR   ?= $(PREFIX)/lib
+dest      = $(abspath $(DESTDIR))
 BUILD    ?= build
 INST     := $(BUILD)/inst
 SETTINGS := LIBEV_SRC CC CFLAGS CPPFLAGS LDFLAGS
-
-# what the tests/*/targets.mk add to: targets that run something, and the packages they need
-CHECK_TARGETS  :=
-RUN_TARGETS    :=
-BENCH_TARGETS  :=
-BUILD_PACKAGES := gcc libc6-dev patch
-CHECK_PACKAGES := $(BUILD_PACKAGES)
-RUN_PACKAGES   := $(BUILD_PACKAGES)
-BENCH_PACKAGES := $(BUILD_PACKAGES)
-PART_PACKAGES  := $(BUILD_PACKAGES)
-
-# $(call needs,GOALS,PACKAGES): make check needs them, and so do those goals by themselves
-needs = $(eval CHECK_PACKAGES += $(2))$(if $(filter $(1),$(MAKECMDGOALS)),$(eval PART_PACKAGES += $(2)))
 
 -include $(BUILD)/settings.mk
 
@@ -57,21 +76,25 @@ override LIBEV_SRC := $(shell realpath -m -- "$(LIBEV_SRC)")
 endif
 settings := $(foreach s,$(SETTINGS),$(if $(call given,$(s)),kept.$(s) := $(subst $(hash),\$(hash),$(subst $$,$$$$,$($(s))))$(newline)))
 
-include $(sort $(wildcard tests/*/targets.mk))
-
-.PHONY: all pristine run check part-packages bench install apply clean help FORCE
-
-# $(call install,TREE,ROOT): as libev's own rules would, but for two files that
-# Debian has reason to keep out of libev-dev, too: libev.la, and event.h, which
-# would take the place of libevent's header of that name
-install = install -d $(2)/lib $(2)/include $(2)/share/man/man3 \
-	&& install -m 644 $(1)/.libs/libev.a $(1)/.libs/libev.so.*.*.* $(2)/lib \
-	&& cp -P --remove-destination $(1)/.libs/libev.so $(1)/.libs/libev.so.4 $(2)/lib \
-	&& for h in ev.h ev++.h ev_linuxaio.h; do test ! -e $(1)/$$h || install -m 644 $(1)/$$h $(2)/include || exit 1; done \
-	&& install -m 644 $(1)/ev.3 $(2)/share/man/man3
+.PHONY: all pristine check packages install uninstall apply clean help FORCE
 
 all: $(BUILD)/inst.done
 pristine: $(BUILD)/pristine-inst.done
+
+#############################################################################
+# libev
+
+# $(call install,TREE,ROOT,PREFIX,LIBDIR): as libev's own rules would, but for two
+# files that Debian has reason to keep out of libev-dev, too: libev.la, and event.h,
+# which would take the place of libevent's header of that name
+install = install -d $(2)$(4)/pkgconfig $(2)$(3)/include $(2)$(3)/share/man/man3 \
+	&& install -m 644 $(1)/.libs/libev.a $(1)/.libs/libev.so.*.*.* $(2)$(4) \
+	&& cp -P --remove-destination $(1)/.libs/libev.so $(1)/.libs/libev.so.4 $(2)$(4) \
+	&& for h in ev.h ev++.h ev_linuxaio.h; do test ! -e $(1)/$$h || install -m 644 $(1)/$$h $(2)$(3)/include || exit 1; done \
+	&& install -m 644 $(1)/ev.3 $(2)$(3)/share/man/man3 \
+	&& printf '%s\n' 'Name: libev' 'Description: event loop' 'Version: 4.33' \
+	   'Libs: -L$(4) -lev' 'Libs.private: -lm' 'Cflags: -I$(3)/include' >$(2)$(4)/pkgconfig/libev.pc \
+	&& chmod 644 $(2)$(4)/pkgconfig/libev.pc
 
 ifndef BUILDING
 
@@ -87,9 +110,10 @@ need = command -v $(1) >/dev/null || { echo "$(1) not found: install the package
 # $(call logged,NAME,COMMAND): what it says is only of interest if it fails
 logged = ( $(2) ) >$(BUILD)/log/$(1) 2>&1 || { tail -n 20 $(BUILD)/log/$(1) >&2; echo "failed: $(1), more in $(BUILD)/log/$(1)" >&2; exit 1; }
 
+# what was given is tried, and remembered when it has worked
 $(BUILD)/settings: FORCE
 	@$(file >$@.new,$(settings))
-	@cmp -s $@.new $@ || { cp $@.new $(BUILD)/settings.mk && cp $@.new $@; }; rm -f $@.new
+	@cmp -s $@.new $@ || cp $@.new $@; rm -f $@.new
 
 $(BUILD)/tools: $(BUILD)/settings
 	@$(call need,$(firstword $(CC)),gcc$(if $(call given,CC),$(comma) or set CC to another compiler))
@@ -103,12 +127,13 @@ $(BUILD)/libev.done: $(BUILD)/tools patches/get-libev patches/apply $(wildcard p
 	@patches/apply $(BUILD)/libev >/dev/null
 	@$(call logged,configure,cd $(BUILD)/libev && ./configure --quiet)
 	@! grep -q 'undef HAVE_LINUX_AIO_ABI_H' $(BUILD)/libev/config.h || { echo "$(CC) finds no linux/aio_abi.h: install the package linux-libc-dev" >&2; exit 1; }
+	@cp $(BUILD)/settings $(BUILD)/settings.mk
 	@touch $@
 
 $(BUILD)/inst.done: $(BUILD)/libev.done ev_linuxaio.c ev_linuxaio.h
 	@patches/apply $(BUILD)/libev >/dev/null
 	@$(call logged,build,$(MAKE) -C $(BUILD)/libev)
-	@$(call logged,install,$(call install,$(BUILD)/libev,$(INST)))
+	@$(call logged,install,$(call install,$(BUILD)/libev,,$(abspath $(INST)),$(abspath $(INST))/lib))
 	@touch $@
 	@echo "built $(INST)/lib/libev.so.4 and libev.a"
 
@@ -116,57 +141,116 @@ $(BUILD)/pristine-inst.done: $(BUILD)/tools patches/get-libev
 	@rm -rf $(BUILD)/pristine
 	@patches/get-libev $(BUILD)/pristine
 	@$(call logged,pristine-configure,cd $(BUILD)/pristine && CPPFLAGS="$$CPPFLAGS -DEV_USE_LINUXAIO=1" ./configure --quiet)
+	@cp $(BUILD)/settings $(BUILD)/settings.mk
 	@$(call logged,pristine-build,$(MAKE) -C $(BUILD)/pristine CPPFLAGS="$$CPPFLAGS -DEV_USE_LINUXAIO=1")
-	@$(call logged,pristine-install,$(call install,$(BUILD)/pristine,$(BUILD)/pristine-inst))
+	@$(call logged,pristine-install,$(call install,$(BUILD)/pristine,,$(abspath $(BUILD)/pristine-inst),$(abspath $(BUILD)/pristine-inst)/lib))
 	@touch $@
 	@echo "built $(BUILD)/pristine-inst/lib/libev.so.4 and libev.a"
 
 endif
 
+# what was put where, for make uninstall
+installed = $(BUILD)/installed$(subst /,-,$(dest)$(PREFIX))
+
 install: all
-	@$(call install,$(BUILD)/libev,$(DESTDIR)$(PREFIX))
-	@echo "installed in $(DESTDIR)$(PREFIX)"
+	@rm -rf $(BUILD)/stage
+	@$(call install,$(BUILD)/libev,$(BUILD)/stage,$(PREFIX),$(LIBDIR))
+	@mkdir -p $(dest)/
+	@cd $(BUILD)/stage && find . -mindepth 1 -printf '%P\n' | while read -r name; do \
+	  if test ! -d "$$name"; then cp -d --preserve=mode --remove-destination "$$name" "$(dest)/$$name" || exit 1; \
+	  elif test ! -d "$(dest)/$$name"; then mkdir -m 755 "$(dest)/$$name" || exit 1; \
+	  else continue; fi; \
+	  echo "$(dest)/$$name"; \
+	done >>$(abspath $(installed))
+	@echo "installed in $(dest)$(PREFIX)"
+
+uninstall:
+	@test -f $(installed) || { echo "make install has put nothing into $(dest)$(PREFIX)" >&2; exit 1; }
+	@sort -ru $(installed) | while read -r name; do rm -df "$$name" 2>/dev/null || test -d "$$name" || exit 1; done
+	@rm $(installed)
+	@echo "removed from $(dest)$(PREFIX)"
 
 apply:
 	@test -n "$(DIR)" || { echo "usage: make apply DIR=path" >&2; exit 1; }
 	@patches/apply "$(DIR)"
 
-# $(call each,TARGETS): make one after the other, go on after a failure, sum up
-each = passed=0; failed=0; names=; \
-	for target in $(1); do \
-	  if $(MAKE) $$target; then passed=$$((passed + 1)); else failed=$$((failed + 1)); names="$$names $$target"; fi; \
-	done; \
-	test -z "$$names" || echo "failed:$$names"; \
-	echo "$$passed passed, $$failed failed"; \
-	test $$passed -gt 0 && test $$failed = 0
-
-check:
-	@tests/setup/install-packages $(sort $(CHECK_PACKAGES))
-	@$(MAKE) all
-	+@$(call each,$(CHECK_TARGETS))
-
-# a part of the checks that is asked for by name; elsewhere than on Debian, packages have other names
-part-packages:
-	@! command -v dpkg-query >/dev/null || tests/setup/install-packages $(sort $(PART_PACKAGES))
-
-parts := $(filter check-% soak fuzz-random,$(MAKECMDGOALS))
-ifneq ($(parts),)
-$(parts) $(BUILD)/inst.done $(BUILD)/pristine-inst.done: | part-packages
-endif
-
-run:
-	@tests/setup/install-packages $(sort $(RUN_PACKAGES))
-	@$(MAKE) all
-	@test -n "$(RUN_TARGETS)" && $(MAKE) $(RUN_TARGETS)
-
-bench:
-	@tests/setup/install-packages $(sort $(BENCH_PACKAGES))
-	@$(MAKE) all pristine
-	@test -n "$(BENCH_TARGETS)" && $(MAKE) $(BENCH_TARGETS)
-
-# the tarball of libev stays, it need not be downloaded again
+# the tarballs stay, they need not be downloaded again, and what is known of installations
 clean:
-	@test ! -d $(BUILD) || find $(BUILD) -mindepth 1 -maxdepth 1 ! -name '*.orig.tar.gz' -exec rm -rf {} +
+	@test ! -d $(BUILD) || find $(BUILD) -mindepth 1 -maxdepth 1 ! -name '*.orig.tar.gz' ! -name 'installed-*' -exec rm -rf {} +
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+
+#############################################################################
+# test programs, which have a libev compiled in
+
+# tests/deep sets these: where they are made, what tree libev is taken from, flags
+# for everything, for instance -fsanitize=address, and what runs the programs
+TESTS      = $(BUILD)/tests
+TREE       = $(BUILD)/libev
+TEST_CC    = $(CC)
+INSTRUMENT =
+RUN        =
+
+# a suite adds to this file what it finds: the test, what is wrong, how to run it again
+export FAILURES ?= $(abspath $(BUILD))/failures
+
+TEST_FLAGS = -std=gnu11 -D_GNU_SOURCE -pthread -O1 -g -fno-strict-aliasing -Wall -Wextra -Itests/lib -DEV_WALK_ENABLE=1 -isystem $(TREE)
+
+$(TESTS)/o/%.o: tests/%.c | $(BUILD)/inst.done
+	@mkdir -p $(@D)
+	@$(TEST_CC) $(TEST_FLAGS) $(INSTRUMENT) $(CFLAGS) -MD -MP -c $< -o $@
+
+-include $(wildcard $(TESTS)/o/*/*.d)
+
+# a flavour of libev: EV_flavour are flags, SYMS_flavour a file for objcopy --redefine-syms
+$(TESTS)/libev-%.o: $(BUILD)/inst.done
+	@mkdir -p $(@D)
+	@$(TEST_CC) -w -pthread -O1 -g -fno-strict-aliasing -DHAVE_CONFIG_H -DEV_WALK_ENABLE=1 $(EV_$*) $(INSTRUMENT) -I$(TREE) $(CFLAGS) -c $(TREE)/ev.c -o $@
+	@$(if $(SYMS_$*),objcopy --redefine-syms=$(SYMS_$*) $@)
+
+# $(call program,NAME,SOURCES,FLAVOUR,LIBRARIES): $(TESTS)/NAME
+define program
+$(TESTS)/$(1): $(patsubst tests/%.c,$(TESTS)/o/%.o,$(2)) $(TESTS)/libev-$(3).o
+	@$$(TEST_CC) -pthread $$(INSTRUMENT) $$(CFLAGS) $$^ -o $$@ $$(LDFLAGS) $(4) -lm
+endef
+
+#############################################################################
+# tests
+
+# what the tests/*/targets.mk add to: the parts of make check, each with the
+# packages that it needs, $(call needs,TARGETS,PACKAGES)
+CHECK_TARGETS :=
+needs = $(foreach t,$(1),$(eval PACKAGES_$(t) += gcc libc6-dev patch $(2)))
+
+include $(sort $(wildcard tests/*/targets.mk))
+
+$(call needs,check,$(foreach t,$(CHECK_TARGETS),$(PACKAGES_$(t))))
+PACKAGES := $(sort $(foreach t,$(MAKECMDGOALS),$(PACKAGES_$(t))))
+
+# elsewhere than on Debian, packages have other names
+packages:
+	@! command -v dpkg-query >/dev/null || tests/setup/install-packages $(PACKAGES)
+
+ifneq ($(PACKAGES),)
+$(MAKECMDGOALS) $(BUILD)/inst.done $(BUILD)/pristine-inst.done: | packages
+endif
+
+# one part after the other, also after one that fails
+check: all
+	+@set -- $(CHECK_TARGETS); passed=0; failed=0; rm -f $(FAILURES); \
+	for part; do \
+	  echo "== $$part, $$(($$# - passed - failed - 1)) to follow"; \
+	  began=$$(date +%s); known=$$(cksum <$(FAILURES) 2>&1); \
+	  if $(MAKE) $$part; then passed=$$((passed + 1)); else \
+	    failed=$$((failed + 1)); \
+	    test "$$(cksum <$(FAILURES) 2>&1)" != "$$known" || echo "$$part: make $$part" >>$(FAILURES); \
+	  fi; \
+	  echo "== $$part, $$(($$(date +%s) - began)) s"; \
+	done; \
+	echo "$$passed passed, $$failed failed"; \
+	test ! -e $(FAILURES) || cat $(FAILURES); \
+	test $$passed -gt 0 && test $$failed = 0
+
+check-%:
+	$(error no $@ here, only $(sort $(shell sed -n 's/^#   make \(check-[a-z-]*\).*/\1/p' Makefile)))

@@ -9,7 +9,8 @@
 # BEHAVIOUR_PATIENCE says after how many milliseconds an event is given up.
 
 CHECK_TARGETS  += check-behaviour
-$(call needs,check-behaviour%,check pkg-config liburing-dev)
+$(call needs,check-behaviour check-behaviour-asan check-behaviour-valgrind check-behaviour-pristine,check pkg-config liburing-dev)
+$(call needs,check-behaviour-valgrind,valgrind)
 
 , := ,
 BEHAVIOUR_OUT    := $(BUILD)/behaviour
@@ -111,7 +112,6 @@ check-behaviour-pristine:
 # run on epoll there, unless they are told that their rings fit into a page; of
 # these, valgrind reports every request as an opcode it does not know.
 check-behaviour-valgrind:
-	@$(call need,valgrind,valgrind)
 	@$(MAKE) all
 	@$(MAKE) behaviour-programs
 	@rm -f $(BEHAVIOUR_OUT)/valgrind.log

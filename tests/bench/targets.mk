@@ -11,8 +11,7 @@
 #   make check-bench-counters   are they still what counters.txt says?
 
 BENCH_DIR      := $(BUILD)/bench
-BENCH_TARGETS  += bench-full
-BENCH_PACKAGES += libevent-dev libuv1-dev liburing-dev gnuplot-nox python3 \
+BENCH_PACKAGES := libevent-dev libuv1-dev liburing-dev gnuplot-nox python3 \
                   nghttp2-server nghttp2-client hitch wrk openssl util-linux \
                   strace valgrind
 CHECK_TARGETS  += check-bench-counters
@@ -24,7 +23,7 @@ BENCH_DEPENDS  := $(BENCH_SOURCES) $(wildcard tests/bench/w_*.c tests/bench/*.h)
 BENCH_LIBEV    := $(addprefix $(BENCH_DIR)/,bench-libev bench-upstream)
 BENCH_OTHERS   := $(addprefix $(BENCH_DIR)/,bench-libevent bench-libuv bench-bare-epoll bench-bare-aio bench-bare-uring)
 
-.PHONY: bench-full bench-short bench-programs bench-link bench-link-counted \
+.PHONY: bench bench-short bench-programs bench-link bench-link-counted \
         bench-counters bench-counters-table bench-counters-program check-bench-counters \
         bench-emulated bench-link-emulated
 
@@ -86,7 +85,7 @@ bench-programs:
 	@$(MAKE) all pristine
 	@$(MAKE) bench-link
 
-bench-full: bench-programs
+bench: bench-programs
 	@tests/bench/run --build $(BUILD) --rows "$(ROWS)" --peers "$(PEERS)" --n "$(N)" --pairs $(or $(PAIRS),0)
 
 bench-short: bench-programs

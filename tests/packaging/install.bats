@@ -64,6 +64,7 @@ usr/lib/libev.a f
 usr/lib/libev.so l libev.so.4.0.0
 usr/lib/libev.so.4 l libev.so.4.0.0
 usr/lib/libev.so.4.0.0 f 
+usr/lib/pkgconfig/libev.pc f 
 usr/share/man/man3/ev.3 f 
 EOF
   run find "$dest" -type f ! -perm 644
@@ -77,6 +78,24 @@ EOF
   as_user make -s -C "$COPY" install DESTDIR="$dest" PREFIX=/usr
   [ "$(stat -c %i "$dest/usr/lib/libev.so.4.0.0")" != "$before" ]
   exec 9<&-
+}
+
+@test "make uninstall removes that, and nothing else" {
+  as_user install -D /dev/null "$dest/usr/include/own.h"
+  for again in 1 2; do
+    as_user make -s -C "$COPY" install DESTDIR="$dest" PREFIX=/usr LIBDIR=/usr/lib/x
+  done
+  as_user make -s -C "$COPY" uninstall DESTDIR="$dest" PREFIX=/usr
+  [ "$(cd "$dest" && find . -printf '%P ')" = " usr usr/include usr/include/own.h " ]
+  run -2 as_user make -s -C "$COPY" uninstall DESTDIR="$dest" PREFIX=/usr
+  [[ ${lines[0]} == "make install has put nothing into $dest/usr" ]] || { echo "$output"; false; }
+}
+
+@test "pkg-config finds what is in LIBDIR" {
+  command -v pkg-config >/dev/null || skip "no pkg-config"
+  as_user make -s -C "$COPY" install DESTDIR="$dest" PREFIX=/usr LIBDIR=/usr/lib/x
+  run -0 env PKG_CONFIG_LIBDIR="$dest/usr/lib/x/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$dest" pkg-config --cflags --libs libev
+  [ "$(echo $output)" = "-I$dest/usr/include -L$dest/usr/lib/x -lev" ] || { echo "$output"; false; }
 }
 
 @test "the default is /usr/local" {

@@ -52,6 +52,26 @@ without ()
   grep -qxF 'CFLAGS = -O1' "$dir/libev/Makefile"
 }
 
+@test "settings that do not work are not remembered" {
+  make -s -C "$top" BUILD="$dir" CFLAGS=-O1
+  run -2 make -s -C "$top" BUILD="$dir" LIBEV_SRC="$BATS_TEST_TMPDIR/nothing"
+  [[ ${lines[0]} == *"LIBEV_SRC: $BATS_TEST_TMPDIR/nothing does not exist" ]] || { echo "$output"; false; }
+  run -0 make -s -C "$top" BUILD="$dir"
+  grep -qxF 'CFLAGS = -O1' "$dir/libev/Makefile"
+}
+
+@test "a check that is not there is refused in one line that names those there are" {
+  run -2 make -s -C "$top" check-behavior
+  [[ ${#lines[@]} = 1 && $output == *"no check-behavior here, only "*check-behaviour* ]] || { echo "$output"; false; }
+}
+
+@test "make help names what there is, and each part of make check" {
+  help=$(make -s -C "$top" help | sed -n 's/^  make \([a-z-]\{1,\}\).*/\1/p')
+  make -s -C "$top" -qp : >"$dir" 2>/dev/null || :
+  for name in $help; do grep -q "^$name:" "$dir" || { echo "no rule for $name"; false; }; done
+  for part in $(sed -n 's/^CHECK_TARGETS := //p' "$dir"); do grep -qx -- "$part" <<<"$help" || { echo "$part is not named"; false; }; done
+}
+
 @test "builds again what has changed, and only then" {
   BUILD=$top/build copy "$dir"
   make -s -C "$dir"
@@ -69,14 +89,14 @@ without ()
   BUILD=$top/build copy "$dir"
   mkdir -p "$dir/tests/setup" "$dir/tests/some"
   cp "$top/tests/setup/install-packages" "$dir/tests/setup"
-  printf 'CHECK_TARGETS += good\ngood:\n\nbad:\n\t@exit 1\n' >"$dir/tests/some/targets.mk"
+  printf 'CHECK_TARGETS += good\ngood:\nbad:\n\t@exit 1\ntells:\n\t@echo "a: b" >>$(FAILURES); exit 1\n' >"$dir/tests/some/targets.mk"
 
   run make -s -C "$dir" check
   [ "$status" -eq 0 ] && [ "${lines[-1]}" = "1 passed, 0 failed" ] || { echo "$output"; false; }
 
-  run make -s -C "$dir" check CHECK_TARGETS="bad good bad"
+  run make -s -C "$dir" check CHECK_TARGETS="bad good tells"
   [ "$status" -ne 0 ]
-  [[ $output == *"failed: bad bad"*"1 passed, 2 failed"* ]] || { echo "$output"; false; }
+  [[ $output == *"== good, 1 to follow"*$'1 passed, 2 failed\nbad: make bad\na: b\n'* ]] || { echo "$output"; false; }
 
   run make -s -C "$dir" check CHECK_TARGETS=
   [ "$status" -ne 0 ]

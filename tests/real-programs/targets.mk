@@ -12,15 +12,14 @@
 REAL_CHECKS := $(patsubst tests/real-programs/check-%,check-real-programs-%,$(wildcard tests/real-programs/check-*))
 REAL_EAGER  := $(BUILD)/real-programs/eager/lib
 
-RUN_TARGETS    += run-hitch
-RUN_PACKAGES   += nghttp2-server nghttp2-client hitch openssl strace util-linux
+$(call needs,run,nghttp2-server nghttp2-client hitch openssl strace util-linux)
 CHECK_TARGETS  += check-real-programs
-$(call needs,check-real-programs% check-perl-ev,nghttp2-server nghttp2-client curl strace hitch openssl multiwatch \
+$(call needs,check-real-programs $(REAL_CHECKS) check-perl-ev,nghttp2-server nghttp2-client curl strace hitch openssl multiwatch \
   python3-gevent perl libcommon-sense-perl libcanary-stability-perl)
 
-.PHONY: run-hitch check-real-programs check-perl-ev eager-libev $(REAL_CHECKS)
+.PHONY: run check-real-programs check-perl-ev eager-libev $(REAL_CHECKS)
 
-run-hitch: $(if $(UPSTREAM),pristine)
+run: all $(if $(UPSTREAM),pristine)
 	@LIBEV_LIB_DIR=$(abspath $(INST))/lib \
 	 LIBEV_UPSTREAM_DIR=$(abspath $(BUILD))/pristine-inst/lib tests/real-programs/run
 
