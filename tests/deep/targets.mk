@@ -1,0 +1,55 @@
+# tests/deep: the programs of make check under closer observation, and what reads the source
+#
+#   make check-deep         sanitizers, valgrind, static analysis
+#   make check-coverage     make check's programs reach every line of the backend
+#   make check-mutants      N=60 SEED=1 IN=part-of-a-function's-name JOBS=2: see tests/deep/mutants
+
+DEEP_CHECKS := check-behaviour check-rings check-random
+$(call needs,check-deep check-coverage check-mutants,$(foreach t,$(DEEP_CHECKS),$(PACKAGES_$(t))))
+$(call needs,check-deep,valgrind cppcheck clang-tidy)
+$(call needs,check-coverage,gcovr)
+$(call needs,check-mutants,python3 binutils)
+
+.PHONY: check-deep check-asan check-tsan check-valgrind check-analysis check-coverage check-mutants
+
+check-deep: check-asan check-tsan check-valgrind check-analysis
+
+# libev's select backend copies nothing from and to null pointers
+check-asan: $(BUILD)/inst.done
+	@$(MAKE) TESTS=$(BUILD)/asan INSTRUMENT="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-sanitize=nonnull-attribute" $(DEEP_CHECKS)
+
+# ev_async_send tells a loop through flags with fences in assembly, of which it knows nothing
+check-tsan: $(BUILD)/inst.done
+	@printf 'race:%s\n' evpipe_write ev_async_send >$(BUILD)/tsan-suppressions
+	@TSAN_OPTIONS="suppressions=$(abspath $(BUILD))/tsan-suppressions halt_on_error=1" \
+	  $(MAKE) TESTS=$(BUILD)/tsan INSTRUMENT=-fsanitize=thread TEST=thread check-behaviour
+
+# requests are an opcode that it does not know, so loops run on epoll unless -D says otherwise
+check-valgrind: $(BUILD)/inst.done
+	@$(MAKE) RUN="valgrind -q --error-exitcode=1 --leak-check=full --child-silent-after-fork=yes" check-behaviour
+
+# little of libev beside the backend, so that the tools get to the end of it
+ANALYSED := -DEV_STANDALONE=1 -DEV_FEATURES=0x65 -DNDEBUG -DEV_USE_LINUXAIO=1 -DEV_USE_EPOLL=1 -DEV_USE_IOURING=0 -DEV_USE_SELECT=0 \
+	-DEV_USE_POLL=0 -DEV_USE_INOTIFY=0 -DEV_USE_SIGNALFD=0 -DEV_USE_TIMERFD=0 -I$(BUILD)/libev $(BUILD)/libev/ev.c
+
+# cppcheck does not read the headers of the system: it knows mmap with a file only, and libev's macros by halves.
+# clang-tidy objects to every function with two integers and to memset, to getenv, and to what libev does everywhere
+CPPCHECK   := --quiet --enable=warning,portability --std=c99 --language=c --platform=unix64 --library=posix -D__GNUC__=12 -D__GNUC_MINOR__=2 \
+	-D__x86_64=1 -D__linux=1 -D__linux__=1 --suppress=invalidFunctionArg --suppress=memleak
+CLANG_TIDY := -*,bugprone-*,-bugprone-easily-swappable-parameters,-bugprone-narrowing-conversions,-bugprone-branch-clone,clang-analyzer-*,$(strip \
+	)-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,concurrency-*,-concurrency-mt-unsafe,misc-redundant-expression,portability-*
+
+# whatever is said of the two files is a finding
+check-analysis: $(BUILD)/inst.done
+	@gcc -fanalyzer -Wall -Wextra -O2 -c -o /dev/null $(ANALYSED) >$(BUILD)/log/analysis 2>&1
+	@cppcheck $(CPPCHECK) $(ANALYSED) >>$(BUILD)/log/analysis 2>&1
+	@clang-tidy --quiet --header-filter='ev_linuxaio' --checks='$(CLANG_TIDY)' $(BUILD)/libev/ev.c -- -w $(ANALYSED) >>$(BUILD)/log/analysis 2>&1
+	@! grep -A4 'ev_linuxaio\.[ch]:.*\(warning\|error\|portability\)' $(BUILD)/log/analysis
+
+check-coverage: $(BUILD)/inst.done
+	@find $(BUILD)/coverage -name '*.gcda' -delete 2>/dev/null || :
+	@$(MAKE) TESTS=$(BUILD)/coverage INSTRUMENT="--coverage -fprofile-update=atomic -include tests/deep/exit.h" $(DEEP_CHECKS)
+	@gcovr --root . --gcov-ignore-parse-errors --filter '.*/ev_linuxaio\.c$$' --print-summary --fail-under-line 100 $(BUILD)/coverage
+
+check-mutants: $(DEEP_CHECKS)
+	@tests/deep/mutants $(BUILD)
