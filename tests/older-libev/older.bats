@@ -78,8 +78,8 @@ both_ways ()
   for tree in "$BATS_TEST_TMPDIR/tree" "$TREE"; do
     pod2man -n LIBEV -d date "$tree/ev.pod" "$tree/made.3"
   done
-  # only the lines that are new: the old ones are from an older pod2man
-  new () { diff "$BATS_TEST_TMPDIR/tree/$1" "$TREE/$1" | grep '^>'; }
+  # only the lines that are new: the old ones are from an older pod2man. A newer one makes no letters smaller
+  new () { diff "$BATS_TEST_TMPDIR/tree/$1" "$TREE/$1" | sed -n 's/\\s-\{0,1\}[01]//g; /^>/p'; }
   diff <(new ev.3) <(new made.3)
   [ "$(new ev.3 | wc -l)" -gt 50 ]
 }

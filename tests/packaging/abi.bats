@@ -22,7 +22,7 @@ library ()
 
 setup ()
 {
-  debian=$(dpkg -L libev4 | grep 'libev\.so\.4$')
+  debian=$(dpkg -L libev4 libev4t64 2>/dev/null | grep 'libev\.so\.4$')
 }
 
 @test "soname is that of Debian's libev4" {
