@@ -79,7 +79,7 @@ quiet ()
 # (on $BACKEND, if that is known)
 works ()
 {
-  run "$@" -w "-I$TREE" "$top/tests/packaging/embed.c" -o "$BATS_TEST_TMPDIR/works" -lm
+  run "$@" -w "-I$TREE" "$top/tests/kernels/smoke.c" -o "$BATS_TEST_TMPDIR/works" -lm
   [ "$status" -eq 0 ] || { echo "$*: $output"; return 1; }
   run "$BATS_TEST_TMPDIR/works"
   [ "$status" -eq 0 ] && [ "$output" = "${BACKEND:-$output}" ] || { echo "$*: status $status: $output"; return 1; }
