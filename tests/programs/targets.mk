@@ -45,12 +45,21 @@ $(REAL_EAGER)/libev.so.4: $(BUILD)/inst.done tests/programs/targets.mk
 
 # make doctor: will programs use Linux AIO here, and if not, why not?
 # make doctor PID=4711: a process; PROGRAM=nghttpd: the libev that a program loads
-.PHONY: doctor check-doctor
+# make try CMD="command": your command on LIBEV_FLAGS=4 and 68 in turns; ROUNDS=11, LIB=directory of a libev
+.PHONY: doctor try check-doctor
 CHECK_TARGETS += check-doctor
-$(call needs,check-doctor,bats perl strace)
+$(call needs,check-doctor,bats perl strace nghttp2-server nghttp2-client)
 
 doctor:
 	@tests/programs/doctor $(PID) $(PROGRAM)
 
 check-doctor: all
-	@BUILD=$(abspath $(BUILD)) bats tests/programs/doctor.bats
+	@BUILD=$(abspath $(BUILD)) bats tests/programs/doctor.bats tests/programs/try.bats
+
+try: all
+	@LIB="$(or $(LIB),$(INST)/lib)" tests/programs/try "$$CMD"
+
+# as it was given, dollar signs, too
+ifdef CMD
+override export CMD := $(value CMD)
+endif
