@@ -1,0 +1,17 @@
+# tests/deb: Debian packages
+#
+#   make deb          build them in build/deb
+#   make check-deb    and install them over Debian's in a fresh Debian, use them, go back
+#
+# LIBEV_DEBIAN=path names Debian's libev_*.debian.tar.xz, where apt can get no source packages.
+
+DEB_PACKAGES := debhelper dpkg-dev lintian
+$(call needs,check-deb,bats mmdebstrap $(DEB_PACKAGES))
+
+.PHONY: deb check-deb
+deb:
+	@tests/setup/install-packages $(sort $(DEB_PACKAGES) $(BUILD_PACKAGES))
+	@tests/deb/deb $(BUILD)/deb
+
+check-deb:
+	@bats tests/deb
