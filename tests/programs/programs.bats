@@ -1,0 +1,231 @@
+# Debian's programs, unmodified, on the libev built here: with LIBEV_FLAGS=64 their
+# sockets are in rings, with 68 wherever the backend likes them. All answers are right.
+
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.sh"
+set +u # bats is not made for it
+
+setup_file ()
+{
+  export WWW=$BATS_FILE_TMPDIR/www
+  tmp=$BATS_FILE_TMPDIR
+  chmod 755 "$BATS_RUN_TMPDIR" "$tmp"
+  make_files
+  # a host that has no AIO for us gives no rings; all else is to be as everywhere
+  export AIO
+  AIO=$("$here/doctor" | grep -cE '^ok    (kernel|AIO|quota)' || :)
+}
+
+setup ()
+{
+  begin
+  ln -s "$WWW" "$tmp/www"
+}
+
+teardown ()
+{
+  cleanup
+}
+
+in_the_rings () # number: fails unless that many sockets were there at the peak
+{
+  if [ "$AIO" = 3 ]; then
+    test "$in_rings" -ge "$1" || die "only $in_rings sockets in rings, $on_epoll on epoll, $entries entries"
+  else
+    test "$in_rings" = 0 || die "$in_rings sockets in rings, and the doctor says there can be none"
+  fi
+}
+
+take () # clients requests [h2load-options...]: $server serves them, and every file
+{
+  clients=$1 requests=$2; shift 2
+  under_load "$server" "$requests" "$clients" "$port" "$@"
+  test $((in_rings + on_epoll)) -ge "$clients" || die "only $in_rings sockets in rings and $on_epoll on epoll were seen"
+  fetch_all "$port"
+}
+
+@test "nghttpd: 100 connections" {
+  for flags in 64 68; do
+    for workers in 1 2; do
+      start_nghttpd $flags --workers=$workers
+      take 100 20000
+      test $flags != 64 || in_the_rings 100
+      stop "$server"
+    done
+  done
+}
+
+@test "nghttpd: 1000 and 10,000 connections, then 100 again" {
+  can_open 10300 || skip "ulimit -n does not go to 10300"
+  for flags in 64 68; do
+    start_nghttpd $flags
+    for clients in 1000 10000 100; do
+      take $clients $((clients < 5000 ? 20000 : 100000))
+      test $flags != 64 || in_the_rings $clients
+    done
+    stop "$server"
+  done
+}
+
+@test "h2load, a client: connecting sockets, that are written to first" {
+  start_nghttpd ''
+  for flags in 64 68; do
+    for option in --threads=1 --threads=2 --max-concurrent-streams=10; do
+      on_libev $flags "$tmp/load" h2load $(load_args 20000 100 "$port") --rps=200 $option
+      client=$pid
+      peak_while "$client" "$client"
+      finish "$client" || die "h2load: $(tail -n 1 "$tmp/load")"
+      load_is_right 20000
+      test $flags != 64 || in_the_rings 100
+    done
+  done
+}
+
+@test "hitch, a TLS proxy: two sockets for each connection" {
+  start_nghttpd 64
+  backend=$server backend_port=$port
+  make_pem
+  scheme=https
+  for flags in 64 68; do
+    start_hitch $flags "$backend_port"
+    take 100 20000
+    test $flags != 64 || in_the_rings 200
+    stop_hitch
+  done
+  alive "$backend"
+}
+
+@test "multiwatch keeps nghttpd alive: signals, children, a fork from a loop" {
+  for flags in 64 68; do
+    on_libev $flags "$tmp/log" multiwatch --forks=1 --retry=10 --signal=TERM -- \
+      "$(command -v nghttpd)" --no-tls --address=127.0.0.1 --htdocs="$tmp/www" 0
+    multiwatch=$pid last=
+    for life in first second third; do
+      wait_server "$multiwatch" "$tmp/log"
+      test "$server" != "$last"
+      take 100 20000
+      test $flags != 64 || in_the_rings 100
+      last=$server
+      kill -s KILL "$server"
+      until_true 10 dead "$server"
+    done
+    loaded "$multiwatch"
+    wait_server "$multiwatch" "$tmp/log"
+    stop "$multiwatch"
+    until_true 10 dead "$server" || die "multiwatch left its child behind"
+  done
+}
+
+@test "nghttpx, a proxy from a Unix domain socket: threads, and a fork of a running loop" {
+  command -v nghttpx >/dev/null || skip "Debian's package nghttp2-proxy is not installed (it starts a service, too)"
+  fetch () { timeout 60 curl -sS --http2-prior-knowledge --unix-socket "$tmp/socket" "http://localhost/$2"; }
+  worker () { for p in $(children "$nghttpx"); do newest=$p; done; test -n "$newest" && alive "$newest"; }
+  another_worker () { newest='' && worker && test "$newest" != "$last"; }
+  : >"$tmp/conf"
+  start_nghttpd ''
+  for flags in 64 68; do
+    on_libev $flags "$tmp/log" nghttpx --conf="$tmp/conf" --frontend="unix:$tmp/socket;no-tls" --workers=2 \
+      --backend="127.0.0.1,$port;;proto=h2" --accesslog-file=/dev/null
+    nghttpx=$pid last=
+    until_true 10 test -S "$tmp/socket" || die "nghttpx does not listen: $(tail -n 1 "$tmp/log")"
+    for text in 'two workers' 'configuration loaded anew'; do
+      until_true 10 another_worker || die "nghttpx has no worker, $text: $(tail -n 1 "$tmp/log")"
+      last=$newest server=$newest
+      loaded "$server"
+      take 100 20000 --base-uri="unix:$tmp/socket"
+      test $flags != 64 || in_the_rings 100
+      kill -s HUP "$nghttpx"
+    done
+    stop "$nghttpx" KILL
+    rm -f "$tmp/socket"
+  done
+}
+
+@test "gevent: coroutines that start, wait and stop for every event" {
+  for flags in 4 64 68; do
+    on_libev $flags "$tmp/log" env AIO="$AIO" timeout 120 /usr/bin/python3 "$here/gevent_program.py"
+    finish "$pid" || { cat "$tmp/log"; die "gevent on $flags"; }
+  done
+}
+
+@test "Perl's EV, built with the backend in its copy of libev: its own tests say the same" {
+  case $(apt-cache madison libev-perl 2>/dev/null | awk 'NR == 1 { print $3 }') in
+    4.34-*) version=4.34 sum=1211683dce7b6771f4ab710cc153712bdd77ba6157a13294d0bb73491fd06560 ;;
+    *) version=4.33 sum=4aee8391b88113b42187f91fd49245fdc8e9b193a15ac202f519caae2aa8ea35 ;;
+  esac
+  tarball=${PERL_EV_SRC:-$top/build/libev-perl_$version.orig.tar.gz}
+  test -n "$PERL_EV_SRC" || "$here/get-source" libev-perl "${tarball##*/}" $sum "${tarball%/*}"
+  mkdir "$tmp/ev"
+  tar -xf "$tarball" --strip-components=1 --no-same-owner -C "$tmp/ev"
+  "$top/patches/apply" "$tmp/ev/libev"
+  cd "$tmp/ev"
+  env PERL_CANARY_STABILITY_DISABLE=1 PERL_MM_USE_DEFAULT=1 EV_EXTRA_DEFS=-DEV_NO_ATFORK \
+    timeout 300 sh -c '/usr/bin/perl Makefile.PL && make' >"$tmp/log" 2>&1 || die "EV does not build: $(tail -n 1 "$tmp/log")"
+  # with LIBEV_BUSY_POLL there is a ring from the first poll on; these tests wait for timers most of the time
+  pids=
+  for flags in 4 64 68 '64 LIBEV_BUSY_POLL=1'; do
+    start "$tmp/log.$flags" env LIBEV_FLAGS=$flags timeout 300 /usr/bin/prove -b -v t
+    pids="$pids $pid"
+  done
+  for flags in 4 64 68 '64 LIBEV_BUSY_POLL=1'; do
+    set -- $pids
+    pids=${pids#*"$1"}
+    finish "$1" || die "LIBEV_FLAGS=$flags: $(grep -m 1 '^not ok' "$tmp/log.$flags")"
+    # what the tests say, without the times that some add to it
+    grep -E '^(t/|ok|[0-9]+\.\.[0-9]+$|Result)' "$tmp/log.$flags" | sed 's/ *#.*//' >"$tmp/$flags"
+    cmp "$tmp/4" "$tmp/$flags"
+    ring=$(env LIBEV_FLAGS=$flags /usr/bin/perl -Mblib -MEV -e 'pipe my $r, my $w; my $io = EV::io $r, EV::READ, sub { };
+      EV::run EV::RUN_NOWAIT for 1 .. 3; open my $maps, "<", "/proc/self/maps"; print EV::backend, " ", scalar grep /\[aio\]/, <$maps>' 2>/dev/null)
+    case $AIO,$flags in
+      *,4) test "$ring" = '4 0' ;;
+      3,*BUSY*) test "$ring" = '64 1' ;;
+      3,*) test "$ring" = '64 0' ;;
+    esac || die "LIBEV_FLAGS=$flags: backend, rings: $ring"
+  done
+}
+
+aio=io_setup,io_destroy,io_submit,io_cancel
+
+injected () # text rings clients inject...: nghttpd goes on, with rings or none, whatever strace makes fail
+{
+  text=$1 rings=$2 list=$3; shift 3
+  before="strace -I 2 -f --seccomp-bpf -o $tmp/calls -e trace=$aio $(printf -- '-e inject=%s ' "$@") $mortal"
+  rate=100000
+  start_nghttpd 64
+  for clients in $list; do take "$clients" 8000; done
+  test "$rings" = any || test "$entries" = 0 || die "$text: there is a ring, of $entries entries"
+  alive "$server" || die "$text: nghttpd died: $(tail -n 1 "$tmp/log.nghttpd")"
+  kill "$server"
+  finish "$pid" || :
+  grep -q INJECTED "$tmp/calls" || die "$text: nothing was injected"
+  test "$rings" = none || grep -q 'io_submit(.*) = [1-9]' "$tmp/calls" || die "$text: no ring was ever used"
+}
+
+@test "AIO is forbidden, not in the kernel, or there is no quota or memory for it: nghttpd is on epoll" {
+  injected 'not in the kernel' none 100 "$aio:error=ENOSYS"
+  injected 'forbidden' none 100 "$aio:error=EPERM"
+  injected 'no quota' none 100 io_setup:error=EAGAIN
+  injected 'no memory' none 100 io_setup:error=ENOMEM
+}
+
+@test "AIO is taken away from nghttpd, or fails now and then" {
+  [ "$AIO" = 3 ] || skip "no AIO on this host"
+  injected 'all forbidden' any '100 400 100' io_setup:error=EPERM:when=2+ io_submit,io_cancel,io_destroy:error=EPERM:when=20+
+  injected 'all gone' any '100 400 100' io_setup:error=ENOSYS:when=2+ io_submit,io_cancel,io_destroy:error=ENOSYS:when=20+
+  injected 'io_submit forbidden' any '100 400 100' io_submit:error=EPERM:when=40+
+  injected 'rings are full' any '100 400 100' io_submit:error=EAGAIN:when=10+3
+  injected 'no memory for requests' any '100 400 100' io_submit:error=ENOMEM:when=10+3
+  injected 'interrupted' any '100 400 100' io_submit,io_cancel:error=EINTR:when=2+2
+}
+
+# nghttpd hardly ever stops a watcher that is armed; gevent does, at a time-out. (That
+# what is closed is closed at once cannot be had without io_cancel.)
+@test "io_cancel is forbidden: gevent goes on" {
+  [ "$AIO" = 3 ] || skip "no AIO on this host"
+  on_libev 64 "$tmp/log" env AIO="$AIO" timeout 120 \
+    strace -I 2 -f --seccomp-bpf -o "$tmp/calls" -e trace=io_cancel -e inject=io_cancel:error=EPERM $mortal \
+    /usr/bin/python3 "$here/gevent_program.py" Program.test_every_byte_comes_back \
+    Program.test_proxy_between_two_ends Program.test_processes_and_signals Program.test_child_and_parent_both_go_on
+  finish "$pid" || { cat "$tmp/log"; die 'gevent fails'; }
+  grep -q INJECTED "$tmp/calls"
+}
