@@ -1,9 +1,12 @@
 # ev_linuxaio: a Linux AIO poll backend for libev.
 #
 #   make                    libev 4.33 with the backend, in build/inst
-#   make run                see it serve real traffic (about a minute)
+#   make run                see it serve real traffic (a minute and a half)
+#   make doctor             will programs use it here, and if not, why not? (PID=4711: a process)
+#   make try CMD="command"  a command of yours on epoll and on this, in turns
 #   make install            libraries, headers, manual and libev.pc into PREFIX and LIBDIR
 #   make uninstall          remove what make install has put there
+#   make deb                Debian packages, in build/deb
 #   make apply DIR=path     put the backend into a libev source tree of your own
 #   make clean              remove what was built
 #   make help               print this
@@ -15,7 +18,7 @@
 #   make check-random       random programs, judged by poll (2)
 #   make check-faults       system calls that fail
 #   make check-kernel-versions   which kernels may have a ring
-#   make check-real-programs     Debian's programs, unmodified
+#   make check-programs     Debian's programs, unmodified
 #   make check-soak         an echo service, for some seconds
 #   make check-bench-counters    system calls for an operation
 #   make check-packaging    patches, scripts, installation, compilers
@@ -28,6 +31,7 @@
 #   make check-mutants      does make check notice a backend that is broken?
 #   make check-tsan         threads under ThreadSanitizer
 #   make check-kernels      other kernels and machines, emulated
+#   make check-deb          make deb, installed over Debian's libev, used, and removed
 #   make check-debian       make run and make check on a bare Debian 12 and 13 (as root)
 #   make fuzz-random        libFuzzer on the random programs
 #   make soak               the echo service, for MINUTES=60
@@ -155,6 +159,7 @@ installed = $(BUILD)/installed$(subst /,-,$(dest)$(PREFIX))
 install: all
 	@rm -rf $(BUILD)/stage
 	@$(call install,$(BUILD)/libev,$(BUILD)/stage,$(PREFIX),$(LIBDIR))
+	@install -D -m 755 tests/programs/doctor $(BUILD)/stage$(PREFIX)/bin/ev-linuxaio-doctor
 	@mkdir -p $(dest)/
 	@cd $(BUILD)/stage && find . -mindepth 1 -printf '%P\n' | while read -r name; do \
 	  if test ! -d "$$name"; then cp -d --preserve=mode --remove-destination "$$name" "$(dest)/$$name" || exit 1; \

@@ -98,7 +98,7 @@ int main (void)
   struct ev_linuxaio_stats stats;
   struct ev_loop *loop = ev_loop_new (EVBACKEND_LINUXAIO);
   ev_linuxaio_busy_poll (loop, 0.);
-  return !ev_linuxaio_stats (loop, &stats) && ev_backend (loop) != EVBACKEND_EPOLL;
+  return !ev_linuxaio_stats (loop, &stats, sizeof (stats)) && ev_backend (loop) != EVBACKEND_EPOLL;
 }
 EOF
     for compiler in gcc "g++ -x c++" clang "clang++ -x c++"; do

@@ -10,6 +10,8 @@ setup_file ()
   COPY=$(mktemp -d)
   chmod 755 "$COPY"
   copy "$COPY"
+  mkdir -p "$COPY/tests/programs"
+  cp "$top/tests/programs/doctor" "$COPY/tests/programs"
   "$top/patches/get-libev" "$COPY/pristine"
   [ "$(id -u)" != 0 ] || chown -R 65534:65534 "$COPY"
 }
@@ -45,7 +47,7 @@ int main (void)
 {
   struct ev_linuxaio_stats stats;
   struct ev_loop *loop = ev_default_loop (0);
-  return ev_linuxaio_stats (loop, &stats) ? 0 : ev_backend (loop);
+  return ev_linuxaio_stats (loop, &stats, sizeof (stats)) ? 0 : ev_backend (loop);
 }
 EOF
   ${CC:-cc} ${CFLAGS:-} -w "$program.c" -o "$program" -I"$dest/usr/include" -L"$dest/usr/lib" "$@"
@@ -57,6 +59,7 @@ EOF
 @test "make install puts libraries, headers and manual below DESTDIR and PREFIX" {
   run -0 as_user make -s -C "$COPY" install DESTDIR="$dest" PREFIX=/usr
   diff - <(cd "$dest" && find . ! -type d -printf '%P %y %l\n' | sort) <<EOF
+usr/bin/ev-linuxaio-doctor f 
 usr/include/ev++.h f 
 usr/include/ev.h f 
 usr/include/ev_linuxaio.h f 
@@ -68,7 +71,7 @@ usr/lib/pkgconfig/libev.pc f
 usr/share/man/man3/ev.3 f 
 EOF
   run find "$dest" -type f ! -perm 644
-  [ -z "$output" ]
+  [ "$output" = "$dest/usr/bin/ev-linuxaio-doctor" ] && [ -x "$output" ]
 }
 
 @test "installing again, over what is in use, works" {
@@ -111,7 +114,7 @@ EOF
 
 @test "the installed manual is about this backend" {
   as_user make -s -C "$COPY" install DESTDIR="$dest" PREFIX=/usr
-  grep -q ev_linuxaio_stats "$dest/usr/share/man/man3/ev.3"
+  grep -qF ev_linuxaio.h "$dest/usr/share/man/man3/ev.3"
 }
 
 @test "a tree that cannot be written to is refused, not half patched" {
