@@ -1,106 +1,66 @@
-# machine.sh - what it takes to run programs of this tree on a kernel of Debian's in
-# qemu. For scripts that have a function die, and set
+# machine.sh - Debian's kernels in qemu, and a root with Debian's cross compilers. For
+# scripts that have a function die, and set
 #
 #   kernels_dir  this directory
 #   arch         Debian's name of the architecture
-#   lib_dirs     where its libraries are
-#   init_cc      the compiler for it
 #   work         a directory for all of it
 #   MINUTES      the longest that the machine may run
 #
-# They put programs below $fs/t, and what init.c shall run into $fs/commands,
-# between begin_initramfs and end_initramfs.
+# They put what they need into $work/fs/t, which begin_initramfs makes, and what
+# init shall run into $work/fs/commands: lines SECONDS NAME COMMAND.
 
-# machine ARCHITECTURE: the command line of qemu, up to the kernel
+# mirror: where this machine gets Debian's packages from
+mirror ()
+{
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1
+}
+
+# debian DIR SUITE OPTION...: packages of a suite, and of the release it is for
+debian ()
+{
+  dir=$1
+  suite=$2
+  from=${MIRROR:-$(mirror)}
+  shift 2
+  rm -rf "$dir"
+  mkdir -p "${dir%/*}"
+  { [ "$suite" = "${suite%-*}" ] || echo "deb $from ${suite%-*} main"; echo "deb $from $suite main"; } \
+    | nice mmdebstrap --quiet --aptopt="APT::Default-Release \"$suite\"" "$@" "$suite" "$dir" - >"$dir.log" 2>&1 \
+    || { rm -rf "$dir"; tail -n 5 "$dir.log" >&2; die "cannot make $dir"; }
+}
+
+# machine ARCHITECTURE: qemu up to the kernel, and after -- the kernel's console
 machine ()
 {
   case $1 in
-    amd64) echo "qemu-system-x86_64 -accel ${ACCEL:-tcg} -cpu max" ;;
-    arm64) echo "qemu-system-aarch64 -accel tcg -M virt -cpu cortex-a72" ;;
-    s390x) echo "qemu-system-s390x -accel tcg -cpu max" ;;
-    ppc64el) echo "qemu-system-ppc64 -accel tcg -M pseries" ;;
-    i386)  echo "qemu-system-i386 -accel tcg -cpu max" ;;
-    armhf) echo "qemu-system-arm -accel tcg -M virt -cpu cortex-a15" ;;
+    amd64)   echo "qemu-system-x86_64 ${ACCEL:--accel kvm -accel tcg} -cpu max -- ttyS0 syscall.x32=y" ;;
+    i386)    echo "qemu-system-i386 -cpu max -- ttyS0" ;;
+    arm64)   echo "qemu-system-aarch64 -M virt -cpu cortex-a72 -- ttyAMA0" ;;
+    armhf)   echo "qemu-system-arm -M virt -cpu cortex-a15 -- ttyAMA0" ;;
+    s390x)   echo "qemu-system-s390x -cpu max -- ttysclp0" ;;
+    ppc64el) echo "qemu-system-ppc64 -M pseries -- hvc0" ;;
   esac
 }
 
-# boot_options ARCHITECTURE: what the kernel is told
-boot_options ()
-{
-  case $1 in
-    amd64) echo "console=ttyS0 quiet panic=-1 syscall.x32=y" ;;
-    arm64) echo "console=ttyAMA0 quiet panic=-1" ;;
-    s390x) echo "console=ttysclp0 quiet panic=-1" ;;
-    ppc64el) echo "console=hvc0 quiet panic=-1" ;;
-    i386)  echo "console=ttyS0 quiet panic=-1" ;;
-    armhf) echo "console=ttyAMA0 quiet panic=-1" ;;
-  esac
-}
-
-# get_kernel SUITE PACKAGE: unpack that kernel below $work
+# get_kernel SUITE PACKAGE: that kernel, and a busybox for its machine
 get_kernel ()
 {
-  package=$2
-  case $1 in *-*) package=$package/$1 ;; esac
-  rm -rf "$work/kernel"
-  RELEASE=${1%%-*} "$kernels_dir/debs" "$arch" "$work/kernel" "$package"
+  [ -n "$(find "$work/kernel/boot" -maxdepth 0 -mtime -7 2>/dev/null)" ] \
+    || debian "$work/kernel" "$1" --variant=extract --architectures="$arch" --include="$2,busybox-static" \
+      --dpkgopt='path-exclude=/lib/modules/*' --dpkgopt='path-exclude=/usr/lib/modules/*'
 }
 
-# needs FILE...: names of the libraries that the programs are linked with
-needs ()
-{
-  readelf -d "$@" 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u
-}
-
-# find_lib NAME: where the library is
-find_lib ()
-{
-  for at in $lib_dirs; do
-    [ ! -f "$at/$1" ] || { echo "$at/$1"; return; }
-  done
-
-  die "no library $1 for $arch"
-}
-
-# libraries FILE...: put what the programs need into the initramfs, and what that needs
-libraries ()
-{
-  for name in $(needs "$@"); do
-    case $name in libev.so*) continue ;; esac
-
-    if [ ! -e "$fs/lib/$name" ]; then
-      file=$(find_lib "$name")
-      cp -L "$file" "$fs/lib/$name"
-      libraries "$file"
-    fi
-  done
-}
-
-# interpreters FILE...: the same for their dynamic linkers, which have an absolute name
-interpreters ()
-{
-  for name in $(readelf -l "$@" 2>/dev/null | sed -n 's/.*program interpreter: \(.*\)\]/\1/p' | sort -u); do
-    mkdir -p "$fs${name%/*}"
-    cp -L "$(find_lib "${name##*/}")" "$fs$name"
-  done
-}
-
-# begin_initramfs: an empty one, but for init
 begin_initramfs ()
 {
   fs=$work/fs
   rm -rf "$fs"
-  mkdir -p "$fs/lib" "$fs/bin" "$fs/t"
-  "$init_cc" -static -O2 -Wall "$kernels_dir/init.c" -o "$fs/init"
+  mkdir -p "$fs/bin" "$fs/t"
+  cp "$(find "$work/kernel" -name busybox -type f)" "$fs/bin/"
+  cp "$kernels_dir/init" "$fs/"
 }
 
-# end_initramfs: add what the programs need, and pack it
 end_initramfs ()
 {
-  libraries $(find "$fs/t" -type f -perm -100)
-  interpreters $(find "$fs/t" -type f -perm -100)
-  cp -L "$(find_lib libgcc_s.so.1)" "$fs/lib/" # glibc loads it when a thread ends early
-
   (cd "$fs" && find . | cpio --quiet -o -H newc -R 0:0 | gzip -1) >"$work/initramfs"
   rm -rf "$fs"
 }
@@ -108,14 +68,14 @@ end_initramfs ()
 # boot CPUS MEGABYTES [OPTION...]: run the machine until it switches itself off
 boot ()
 {
-  image=$(find "$work/kernel" -name 'vmlinu[xz]*' -type f)
-  [ -f "$image" ] || die "no kernel in $work/kernel"
+  image=$(find "$work/kernel/boot" -name 'vmlinu[xz]*' -type f)
+  with=$(machine "$arch")
   cpus=$1
   megabytes=$2
   shift 2
 
-  timeout --foreground -k 10 $((MINUTES * 60)) nice -n 19 $(machine "$arch") "$@" -nodefaults -nographic -no-reboot -serial stdio \
-    -smp "$cpus" -m "$megabytes" -kernel "$image" -initrd "$work/initramfs" -append "$(boot_options "$arch")" \
+  timeout --foreground -k 10 $((MINUTES * 60)) nice -n 19 ${with% -- *} "$@" -nodefaults -nographic -no-reboot -serial stdio \
+    -smp "$cpus" -m "$megabytes" -kernel "$image" -initrd "$work/initramfs" -append "quiet panic=-1 console=${with#* -- }" \
     </dev/null >"$work/console.log" 2>&1 || :
 
   # carriage returns, and what firmware does to a terminal

@@ -10,7 +10,7 @@ setup_file ()
   # what the 4.24 of tarantool has of its own needs multiplicity
   sed -i 's/evpipe_alloc *(loop)/evpipe_alloc (EV_A)/' "$TREE/ev.c"
 
-  gcc -w "-I$TREE" "$BATS_TEST_DIRNAME/embed.c" -o "$BATS_FILE_TMPDIR/embed" -lm
+  gcc -w "-I$TREE" "$top/tests/kernels/smoke.c" -o "$BATS_FILE_TMPDIR/embed" -lm
   export BACKEND
   BACKEND=$("$BATS_FILE_TMPDIR/embed")
 }
@@ -25,8 +25,8 @@ all_ways ()
 {
   quiet "$@" -S -DHAVE_CONFIG_H "$TREE/ev.c"
   quiet "$@" -S -DHAVE_CONFIG_H -DEV_MULTIPLICITY=0 "$TREE/ev.c"
-  quiet "$@" -S "$BATS_TEST_DIRNAME/embed.c"
-  quiet "$@" -S -DEV_MULTIPLICITY=0 "$BATS_TEST_DIRNAME/embed.c"
+  quiet "$@" -S "$top/tests/kernels/smoke.c"
+  quiet "$@" -S -DEV_MULTIPLICITY=0 "$top/tests/kernels/smoke.c"
 }
 
 @test "gcc has nothing to say, as gnu89" { need gcc; all_ways gcc -std=gnu89; }
