@@ -21,14 +21,12 @@
   X (bell_add    , ENOMEM, ENOSPC)                                                     \
   X (epoll_del   , ENOENT, EBADF)                                                      \
   X (eventfd     , EMFILE, ENFILE, ENOMEM, ENODEV)                                     \
-  X (getpeername , ENOTCONN, ENOTSOCK, EBADF, ENOBUFS, EPERM)                          \
   X (getsockopt  , ENOBUFS, EPERM)                                                     \
   X (fstat       , EBADF, ENOMEM, EPERM)                                               \
   X (poll        , EINTR, ENOMEM)                                                      \
   X (mmap        , ENOMEM)                                                             \
   X (munmap      , EINVAL)                                                             \
   X (madvise     , EINVAL, ENOMEM)                                                     \
-  X (open        , ENOENT, EACCES)                                                     \
   X (close       , EINTR)                                                              \
   X (uname       , EFAULT)
 
@@ -70,10 +68,23 @@ enum fault_ring
 
 extern int fault_ring;
 
-/* if set, is given the contexts that are to be destroyed, which takes long */
+/* if set: is given the contexts that are to be destroyed, which takes long */
 extern int (*fault_destroyer) (unsigned long context);
+
+/* if set: a kernel that is asked for contexts instead of the real one; and what it makes of fences */
+extern long (*fault_kernel) (long number, const long *a);
+extern void (*fault_fenced) (int release);
+
+/* if set: what uname and /proc/version_signature say (signature 0: there is no such file) */
+extern const char *fault_release, *fault_version, *fault_signature;
 
 /* the policy of the backend, as variables: it is compiled with -DEV_LINUXAIO_WORTH=knob_worth and so on */
 extern int knob_first, knob_next, knob_worth;
+
+#define ECB_MEMORY_FENCE         fault_fence (0), fault_fence (1)
+#define ECB_MEMORY_FENCE_ACQUIRE fault_fence (0)
+#define ECB_MEMORY_FENCE_RELEASE fault_fence (1)
+
+void fault_fence (int release);
 
 #endif

@@ -5,7 +5,7 @@
 # that it finds the functions of fault.c there.
 
 FAULT_SYMBOLS := syscall epoll_ctl epoll_wait epoll_pwait2 eventfd poll mmap munmap madvise \
-	getpeername getsockopt fstat open close uname
+	getsockopt fstat open close uname
 FAULT_KNOBS   := -include tests/lib/fault.h -DEV_LINUXAIO_RING_FIRST=knob_first \
 	-DEV_LINUXAIO_RING_NEXT=knob_next -DEV_LINUXAIO_WORTH=knob_worth
 FAULT_LIBEV    = $(1) -pthread -O2 -g -w -fno-strict-aliasing -U_FORTIFY_SOURCE -DHAVE_CONFIG_H $(FAULT_KNOBS) \

@@ -615,10 +615,14 @@ judge_close (int slot, int peer)
 
 #define OPERATION(name) static int op_ ## name (const struct call *c)
 
+static int sociable; /* most files are of kinds that may be in a ring */
+
 static int
 kind_of (int byte)
 {
-  return 1 + byte % (WORLD_KINDS - 1);
+  static const unsigned char kinds [] = { WORLD_STREAM, WORLD_TCP, WORLD_PIPE, WORLD_STREAM, WORLD_SEQPACKET };
+
+  return sociable && byte % 8 ? kinds [byte % sizeof (kinds)] : 1 + byte % (WORLD_KINDS - 1);
 }
 
 OPERATION (MAKE)
@@ -1199,7 +1203,7 @@ configure (const unsigned char *header)
   static const short sizes  [16] = { 4, 6, 8, 8, 12, 12, 16, 16, 24, 24, 48, 48, 100, 300, 300, 2400 };
   static const short firsts  [8] = { 1, 2, 4, 8, 16, 30, 62, 62 };
   static const short nexts   [8] = { 2, 6, 16, 40, 62, 254, 1022, 1022 };
-  static const short worths  [4] = { 0, 4, 60, 1000 };
+  static const short worths  [4] = { 1, 4, 60, 1000 };
   unsigned flags = options->backend | EVFLAG_NOENV;
   int i;
 
@@ -1223,7 +1227,8 @@ configure (const unsigned char *header)
   if (header [2] & 64)
     ev_linuxaio_busy_poll (loop, 1e-9);
 
-  shared = header [2] & 128;
+  sociable = header [3] & 1;
+  shared   = header [2] & 128;
   if (shared)
     ev_set_loop_release_cb (loop, release_cb, acquire_cb);
 

@@ -36,6 +36,7 @@
 #define SIZE_MAX_OPS   24000
 #define PROGRAM_MAX    (MACHINE_HEADER + SIZE_MAX_OPS * 2 * MACHINE_OP)
 #define TRIALS_MAX     200000
+#define STRIDE(calls)  ((calls) / 60 + 1)
 #define HANG_SECONDS   60    /* without an operation, beyond the patience: the loop never returned */
 #define SHRINK_TRIES   4000
 #define SHRINK_SECONDS 200.  /* how long to look for a shorter program */
@@ -576,9 +577,10 @@ plan_trials (const char *path, unsigned long *calls)
       if (reports [jobs].calls [call] > calls [call])
         calls [call] = reports [jobs].calls [call];
 
+  /* of what is called often, each call fails in some of the ways */
   for (t.call = 0; t.call < FAULT_COUNT; ++t.call)
     for (i = 0; (t.error = fault_error (t.call, i)); ++i)
-      for (t.nth = 1; t.nth <= (int)calls [t.call]; ++t.nth)
+      for (t.nth = 1 + i % STRIDE (calls [t.call]); t.nth <= (int)calls [t.call]; t.nth += STRIDE (calls [t.call]))
         for (t.lasting = 0; t.lasting <= (t.error != EINTR) && trialcnt < TRIALS_MAX; ++t.lasting)
           trials [trialcnt++] = t;
 }
