@@ -283,7 +283,7 @@ io_cb (EV_P_ ev_io *io, int revents)
 
 static void prepare_cb (EV_P_ ev_prepare *w, int revents) { run_inner (1); }
 static void check_cb   (EV_P_ ev_check   *w, int revents) { run_inner (2); }
-static void guard_cb   (EV_P_ ev_timer   *w, int revents) { }
+static void guard_cb   (EV_P_ ev_timer   *w, int revents) { *(int *)w->data = 1; }
 static void timer_cb   (EV_P_ ev_timer   *w, int revents) { owed_others [OWED_TIMER ] = 0; run_inner (0); }
 static void async_cb   (EV_P_ ev_async   *w, int revents) { owed_others [OWED_ASYNC ] = 0; }
 static void signal_cb  (EV_P_ ev_signal  *w, int revents) { owed_others [OWED_SIGNAL] = 0; }
@@ -325,9 +325,12 @@ static void
 run_for (double seconds)
 {
   ev_timer guard;
+  int owed_before = owed;
+  int overslept = 0;
 
   /* it repeats: a run nested into this one may use it up */
   ev_timer_init (&guard, guard_cb, seconds, seconds);
+  guard.data = &overslept;
 
   if (seconds)
     {
@@ -339,6 +342,7 @@ run_for (double seconds)
   last_priority = EV_MAXPRI; /* ev_run begins with what was pending before */
   ev_run (loop, seconds ? EVRUN_ONCE : EVRUN_NOWAIT);
   ev_timer_stop (loop, &guard);
+  fail_if (overslept && seconds > 0.01 && owed < owed_before, "slept through: an event came only when the time was over");
   fail_if (unlocked, "the lock of the loop is not taken back");
   fail_if (shared && !releases, "the loop polls without giving its lock away");
 }
