@@ -457,10 +457,25 @@ TEST (ring_of_the_parent_is_not_mapped_in_the_child, RING)
 
 #define MANY 1500
 
+static void
+still_there (unsigned long *inodes, int count)
+{
+  unsigned long now [9];
+  int i, j, all = rings (now, 9);
+
+  for (i = 0; i < count; ++i)
+    {
+      for (j = 0; j < all && now [j] != inodes [i]; ++j)
+        ;
+
+      must_be (j, <, all);
+    }
+}
+
 /* a backend may know of fewer numbers than libev, or of more; and no ring is lost by that */
 TEST (ev_loop_fork_without_a_fork_leaves_everything_served, ALL & ~SELECT)
 {
-  unsigned long before [9], after [9];
+  unsigned long before [9];
   static probe *p [MANY];
   int i, round, told_before, count;
 
@@ -495,8 +510,7 @@ TEST (ev_loop_fork_without_a_fork_leaves_everything_served, ALL & ~SELECT)
         must_be (p [i]->count, ==, round);
     }
 
-  must_be (rings (after, 9), ==, count);
-  must (!memcmp (before, after, count * sizeof (before [0])));
+  still_there (before, count);
 }
 
 /*
@@ -506,7 +520,7 @@ TEST (ev_loop_fork_without_a_fork_leaves_everything_served, ALL & ~SELECT)
  */
 TEST (stray_event_of_epoll_costs_no_ring, LINUXAIO)
 {
-  unsigned long before [9], after [9];
+  unsigned long before [9];
   probe *p = terminal_reader ();
   int copy = fcntl (p->io.fd, F_DUPFD_CLOEXEC, 0), master = p->peer, slave, count;
 
@@ -521,8 +535,7 @@ TEST (stray_event_of_epoll_costs_no_ring, LINUXAIO)
   must (wait_for (copy, POLLIN));
   silent (p);
   talk (p, 10);
-  must_be (rings (after, 9), ==, count);
-  must (!memcmp (before, after, count * sizeof (before [0])));
+  still_there (before, count);
 }
 
 static struct rlimit limit;

@@ -162,21 +162,25 @@ void
 force_ring (EV_P)
 {
   int tries = patience () / 100;
+  ev_io io;
 
-  do
+  /* something that a ring can serve has to be watched */
+  ev_io_init (&io, fence_cb, fence [0], EV_READ);
+  ev_io_start (EV_A_ &io);
+  ev_linuxaio_busy_poll (EV_A_ 1e-9);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+
+  /* others may have used up the quota for a moment */
+  while (!rings (0, 9) && tries--)
     {
+      pause_for (100);
       ev_linuxaio_busy_poll (EV_A_ 1e-9);
       ev_run (EV_A_ EVRUN_NOWAIT);
-      ev_linuxaio_busy_poll (EV_A_ 0.);
-
-      if (rings (0, 9))
-        return;
-
-      pause_for (100); /* others may have used up the quota, for a moment */
     }
-  while (--tries);
 
-  give_up (__FILE__, __LINE__, "no ring: is AIO forbidden here, or /proc/sys/fs/aio-nr at its limit?");
+  ev_linuxaio_busy_poll (EV_A_ 0.);
+  ev_io_stop (EV_A_ &io);
+  must_be (rings (0, 9), >, 0);
 }
 
 static void

@@ -25,7 +25,7 @@ TEST_EV        = -O1 -g -w -fno-strict-aliasing -DHAVE_CONFIG_H -DNDEBUG -DEV_WA
 TEST_FLAGS_installed := -isystem $(INST)/include
 TEST_FLAGS_tiny      := -isystem $(BUILD)/libev -DEV_WALK_ENABLE=1 -DTEST_LOOPS=LINUXAIO
 TEST_FLAGS_asan      := $(TEST_FLAGS_tiny) $(TEST_ASAN)
-TEST_LIBEV_installed := -L$(INST)/lib -Wl,-rpath,'$$ORIGIN/../../$(notdir $(INST))/lib' -lev
+TEST_LIBEV_installed := -L$(INST)/lib -Wl,-rpath,'$$$$ORIGIN/../../$(notdir $(INST))/lib' -lev
 TEST_LIBEV_tiny      := $(TEST_OUT)/tiny/libev.o
 TEST_LIBEV_asan      := $(TEST_OUT)/asan/libev.o $(TEST_ASAN)
 TEST_FACTOR_asan     := 4
@@ -40,14 +40,14 @@ $(TEST_OUT)/asan/libev.o: $(BUILD)/inst.done tests/lib/programs.mk
 
 # $(call test_objects,FLAVOUR): each flavour compiles the tests by itself
 define test_objects
-$(TEST_OUT)/$(1)/%.o: tests/%.c $(wildcard tests/lib/*.h) tests/lib/programs.mk $(BUILD)/inst.done
+$(TEST_OUT)/$(1)/objects/%.o: tests/%.c $(wildcard tests/lib/*.h) tests/lib/programs.mk $(BUILD)/inst.done
 	@mkdir -p $$(@D)
 	@$$(CC) $$(TEST_CFLAGS) '-DTEST_FLAVOUR="$(1)"' $$(TEST_FLAGS_$(1)) $$(CFLAGS) -c $$< -o $$@
 endef
 $(foreach f,installed tiny asan,$(eval $(call test_objects,$(f))))
 
 define test_program
-$(TEST_OUT)/$(2)/$(1): $(patsubst tests/%.c,$(TEST_OUT)/$(2)/%.o,$(TEST_FIXTURE) $(3)) $(filter %.o,$(TEST_LIBEV_$(2)))
+$(TEST_OUT)/$(2)/$(1): $(patsubst tests/%.c,$(TEST_OUT)/$(2)/objects/%.o,$(TEST_FIXTURE) $(3)) $(filter %.o,$(TEST_LIBEV_$(2)))
 	@$$(CC) $$(CFLAGS) $$(filter-out %/libev.o,$$^) -o $$@ $$(LDFLAGS) $(TEST_LIBEV_$(2)) $(4) $$(TEST_LIBS)
 endef
 
