@@ -1,14 +1,7 @@
-# tests/behaviour: what libev promises, on all its backends
+# tests/behaviour: what libev promises, on all its backends; see README
 #
-#   make check-behaviour [TEST=part-of-name] [LOOP=select|poll|epoll|64|ring|68] [FLAVOUR=installed|tiny|asan] [DEBUG=1]
+#   make check-behaviour [TEST=part-of-name] [LOOP=select|poll|epoll|64|ring|68] [FLAVOUR=installed|plain|tiny] [DEBUG=1]
 
-include tests/lib/programs.mk
-
-CHECK_TARGETS += check-behaviour
 $(call needs,check-behaviour,liburing-dev $(if $(DEBUG),gdb))
-
-$(foreach f,installed tiny asan,$(eval $(call test_program,behaviour,$(f),$(wildcard tests/behaviour/*.c))))
-
-.PHONY: check-behaviour
-check-behaviour:
-	$(call run_tests,behaviour)
+$(foreach f,installed plain tiny,$(eval $(call test_program,behaviour,$(f),$(TEST_FIXTURE) $(wildcard tests/behaviour/*.c))))
+$(eval $(call check,behaviour,installed tiny))

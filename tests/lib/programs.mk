@@ -1,64 +1,70 @@
-# how programs of tests are made and run: included by those tests/*/targets.mk that have some
+# tests/lib: how programs of tests are made and run
 #
-# $(call test_program,PROGRAM,FLAVOUR,SOURCES,FLAGS FOR THE LINKER)
-#     the rule for $(TEST_OUT)/FLAVOUR/PROGRAM, where a flavour is what libev is like:
-#       installed   the shared library, as users have it
-#       tiny        compiled in, with rings that are made at once and for a few fds only
-#       asan        the same under AddressSanitizer and UBSan
-# $(call run_tests,PROGRAM)
-#     builds and runs it in the flavours installed and tiny, or as FLAVOUR says;
+# $(call flavour,NAME,FLAGS OF LIBEV,FLAGS OF THE TESTS,CALLS)
+#     how libev is compiled into the programs of $(TEST_OUT)/NAME; fault_CALL is called in the place of each of the calls
+# $(call test_program,NAME,FLAVOUR,SOURCES,FLAGS OF THE LINKER)
+#     the rule for $(TEST_OUT)/FLAVOUR/NAME
+# $(call check,NAME,FLAVOURS)
+#     make check-NAME builds and runs that program in these flavours, or in FLAVOUR=;
 #     TEST=part-of-name and LOOP=select|poll|epoll|64|ring|68 choose, DEBUG=1 starts gdb
 
-ifndef TEST_OUT
+# what tests/deep changes: where programs are made, of what libev, how, and what runs them
+TEST_OUT   = $(BUILD)/test
+TREE       = $(BUILD)/libev
+TEST_CC    = $(CC)
+INSTRUMENT =
+RUN        =
 
-TEST_OUT      := $(BUILD)/test
-TEST_CFLAGS    = -std=gnu11 -D_GNU_SOURCE -pthread -O1 -g -Wall -Wextra -Werror=unused-variable -Werror=unused-function \
-	-fno-optimize-sibling-calls -ffile-prefix-map=$(CURDIR)/= -Itests/lib
-TEST_LIBS      = -pthread -luring -lm
-TEST_FIXTURE  := $(wildcard tests/lib/fixture.c tests/lib/runner.c)
-TEST_TINY     := -DEV_LINUXAIO_RING_FIRST=2 -DEV_LINUXAIO_RING_NEXT=6 -DEV_LINUXAIO_WORTH=0
-TEST_ASAN     := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+# suites add to it what they find, and how to run that again
+export FAILURES ?= $(abspath $(BUILD))/failures
 
-# for libev compiled in; its select backend copies nothing from and to null pointers
-TEST_EV        = -O1 -g -w -fno-strict-aliasing -DHAVE_CONFIG_H -DNDEBUG -DEV_WALK_ENABLE=1
+TEST_FLAGS   = -std=gnu11 -D_GNU_SOURCE= -pthread -O1 -g -Wall -Wextra -Wno-unused-parameter -Werror=unused-variable -Werror=unused-function \
+	-fno-strict-aliasing -fno-optimize-sibling-calls -ffile-prefix-map=$(CURDIR)/= -Itests/lib
+TEST_EV      = -w -pthread -O1 -g -fno-strict-aliasing -DHAVE_CONFIG_H -DNDEBUG -DEV_WALK_ENABLE=1
+TEST_LIBS    = -pthread -luring -lm
+TEST_FIXTURE = tests/lib/fixture.c tests/lib/runner.c
+TEST_ASAN    = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
-TEST_FLAGS_installed := -isystem $(INST)/include
-TEST_FLAGS_tiny      := -isystem $(BUILD)/libev -DEV_WALK_ENABLE=1 -DTEST_LOOPS=LINUXAIO
-TEST_FLAGS_asan      := $(TEST_FLAGS_tiny) $(TEST_ASAN)
-TEST_LIBEV_installed := -L$(INST)/lib -Wl,-rpath,'$$$$ORIGIN/../../$(notdir $(INST))/lib' -lev
-TEST_LIBEV_tiny      := $(TEST_OUT)/tiny/libev.o
-TEST_LIBEV_asan      := $(TEST_OUT)/asan/libev.o $(TEST_ASAN)
-TEST_FACTOR_asan     := 4
-
-$(TEST_OUT)/tiny/libev.o: $(BUILD)/inst.done tests/lib/programs.mk
-	@mkdir -p $(@D)
-	@$(CC) $(TEST_EV) $(TEST_TINY) -I$(BUILD)/libev $(CFLAGS) -c $(BUILD)/libev/ev.c -o $@
-
-$(TEST_OUT)/asan/libev.o: $(BUILD)/inst.done tests/lib/programs.mk
-	@mkdir -p $(@D)
-	@$(CC) $(TEST_EV) $(TEST_TINY) $(TEST_ASAN) -fno-sanitize=nonnull-attribute -I$(BUILD)/libev $(CFLAGS) -c $(BUILD)/libev/ev.c -o $@
-
-# $(call test_objects,FLAVOUR): each flavour compiles the tests by itself
-define test_objects
-$(TEST_OUT)/$(1)/objects/%.o: tests/%.c $(wildcard tests/lib/*.h) tests/lib/programs.mk $(BUILD)/inst.done
+define flavour
+$(TEST_OUT)/$(1)/libev.o: $(BUILD)/inst.done tests/lib/programs.mk tests/lib/fault.h
 	@mkdir -p $$(@D)
-	@$$(CC) $$(TEST_CFLAGS) '-DTEST_FLAVOUR="$(1)"' $$(TEST_FLAGS_$(1)) $$(CFLAGS) -c $$< -o $$@
+	@$$(TEST_CC) $$(TEST_EV) $(2) $$(INSTRUMENT) -I$$(TREE) $$(CFLAGS) -c $$(TREE)/ev.c -o $$@
+	@$(if $(4),objcopy $(foreach c,$(4),--redefine-sym $(c)=fault_$(c)) $$@)
+
+$(TEST_OUT)/$(1)/o/%.o: tests/%.c tests/lib/programs.mk | $(BUILD)/inst.done
+	@mkdir -p $$(@D)
+	@$$(TEST_CC) $$(TEST_FLAGS) '-DTEST_FLAVOUR="$(1)"' $(if $(filter installed,$(1)),,-DEV_WALK_ENABLE=1) $(3) -isystem $$(TREE) $$(INSTRUMENT) $$(CFLAGS) -MD -MP -c $$< -o $$@
 endef
-$(foreach f,installed tiny asan,$(eval $(call test_objects,$(f))))
+
+-include $(wildcard $(TEST_OUT)/*/o/*/*.d)
+
+# the shared library, as users have it, and the same compiled in
+$(eval $(call flavour,installed))
+$(eval $(call flavour,plain))
+
+# rings are made at once, and for a few fds only
+$(eval $(call flavour,tiny,-DEV_LINUXAIO_RING_FIRST=2 -DEV_LINUXAIO_RING_NEXT=14 -DEV_LINUXAIO_WORTH=0,-DTEST_LOOPS=LINUXAIO))
+
+# policy is what the variables of fault.h say, and calls fail as a test wants them to
+KNOBS := -include tests/lib/fault.h -DEV_LINUXAIO_RING_FIRST=knob_first -DEV_LINUXAIO_RING_NEXT=knob_next -DEV_LINUXAIO_WORTH=knob_worth
+$(eval $(call flavour,knobs,$(KNOBS),-DFAULTS=0))
+$(eval $(call flavour,below,$(KNOBS) -U_FORTIFY_SOURCE,-DFAULTS=1 -DTEST_LOOPS=LINUXAIO,syscall epoll_ctl epoll_wait epoll_pwait2 \
+	eventfd poll mmap munmap madvise getsockopt fstat open close uname))
 
 define test_program
-$(TEST_OUT)/$(2)/$(1): $(patsubst tests/%.c,$(TEST_OUT)/$(2)/objects/%.o,$(TEST_FIXTURE) $(3)) $(filter %.o,$(TEST_LIBEV_$(2)))
-	@$$(CC) $$(CFLAGS) $$(filter-out %/libev.o,$$^) -o $$@ $$(LDFLAGS) $(TEST_LIBEV_$(2)) $(4) $$(TEST_LIBS)
+programs: $(filter-out %/fuzzer $(TEST_OUT)/installed/%,$(TEST_OUT)/$(2)/$(1))
+$(TEST_OUT)/$(2)/$(1): $(patsubst tests/%.c,$(TEST_OUT)/$(2)/o/%.o,$(3)) $(if $(filter installed,$(2)),$(BUILD)/inst.done,$(TEST_OUT)/$(2)/libev.o)
+	@$$(TEST_CC) $$(INSTRUMENT) $$(CFLAGS) $$(filter %.o,$$^) -o $$@ $$(LDFLAGS) $(4) \
+	  $(if $(filter installed,$(2)),-L$(INST)/lib -Wl$(comma)-rpath$(comma)$(abspath $(INST))/lib -lev) $$(TEST_LIBS)
 endef
 
-run_flavours = $(or $(FLAVOUR),$(if $(DEBUG),installed,installed tiny))
-run_options  = $(if $(TEST),-t '$(TEST)') $(if $(LOOP),-l '$(LOOP)')
-define run_tests
-	@$(MAKE) all
-	@$(MAKE) $(patsubst %,$(TEST_OUT)/%/$(1),$(run_flavours))
-	@$(foreach f,$(run_flavours),$(if $(TEST_FACTOR_$(f)),PATIENCE=$(TEST_FACTOR_$(f))) \
-	  $(if $(DEBUG),gdb -q -ex 'break give_up' -ex run --args $(TEST_OUT)/$(f)/$(1) -n,$(TEST_OUT)/$(f)/$(1) -f $(BUILD)/failures) \
-	  $(run_options) &&) true
-endef
+# the shared library is as it is: where something else is wanted, that is compiled in
+flavours = $(if $(INSTRUMENT)$(filter-out $(BUILD)/libev,$(TREE)),$(1:installed=plain),$(1))
 
-endif
+define check
+CHECK_TARGETS += check-$(1)
+.PHONY: check-$(1)
+check-$(1): $(patsubst %,$(TEST_OUT)/%/$(1),$(or $(FLAVOUR),$(call flavours,$(if $(DEBUG),$(firstword $(2)),$(2)))))
+	@$$(foreach p,$$^,$(if $(DEBUG),gdb -q -ex 'break give_up' -ex run --args $$(p) -n,$$(RUN) $$(p) -f $$(FAILURES)) \
+	  $(if $(TEST),-t '$(TEST)') $(if $(LOOP),-l '$(LOOP)') &&) true
+endef

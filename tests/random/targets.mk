@@ -1,72 +1,42 @@
 # tests/random: random programs of loop operations, judged by poll (2); see README
 #
-#   make check-random      SEED= N= BACKEND= JOBS=
+#   make check-random      SEED= N= BACKEND= JOBS=; QUICK=1: no sanitizers, no sweep
 #   make fuzz-random       MINUTES=1
 #   make replay-random     PROGRAM=file FAILURE=io_submit:3:EPERM
 
-CHECK_TARGETS  += check-random
+CHECK_TARGETS += check-random
+$(call needs,check-random replay-random,binutils liburing-dev)
+$(call needs,fuzz-random,clang binutils liburing-dev)
 
-RANDOM_OUT   := $(BUILD)/random
-RANDOM_N     := $(or $(N),200000)
-RANDOM_JOBS  := $(or $(JOBS),$(shell echo $$(($$(nproc) * 4))))
-RANDOM_ARGS   = $(if $(SEED),-s $(SEED)) -n $(RANDOM_N) -j $(RANDOM_JOBS) $(if $(BACKEND),-b $(BACKEND))
+RANDOM_JOBS    := $(or $(JOBS),$(shell echo $$(($$(nproc) * 4))))
+RANDOM_ARGS     = $(if $(SEED),-s $(SEED)) -n $(or $(N),200000) -j $(RANDOM_JOBS) $(if $(BACKEND),-b $(BACKEND)) -o $(BUILD)/random-failure
+RANDOM_SOURCES := tests/random/machine.c tests/lib/world.c tests/lib/fault.c
+RANDOM_ASAN     = $(MAKE) TEST_OUT=$(BUILD)/test-asan INSTRUMENT="$(TEST_ASAN)" RUN=
 
-RANDOM_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
-RANDOM_FLAGS     = -std=gnu11 -pthread -O2 -g -fno-strict-aliasing -Wall -Wextra -Wno-unused-parameter \
-	-Itests/random -Itests/lib -isystem $(BUILD)/libev
+$(foreach f,knobs below,$(eval $(call test_program,random,$(f),tests/random/random.c $(RANDOM_SOURCES))))
+$(eval $(call test_program,fuzzer,below,tests/random/fuzz.c $(RANDOM_SOURCES),-fsanitize=fuzzer))
 
-# $(call random_flavour,NAME,COMPILER,FLAGS,WHETHER CALLS FAIL): the objects of a flavour
-define random_flavour
-$(RANDOM_OUT)/$(1)/libev.o: $(wildcard tests/lib/*) $(BUILD)/inst.done
-	@mkdir -p $$(@D)
-	@$$(call FAULT_LIBEV,$(2),$(3))
-	@$(if $(4),$$(FAULT_BELOW))
+# $(call random_found,PROGRAM FLAVOUR): it has said what it found, and where the program is
+random_found = || { echo "random programs, libev $(1): see above"; echo "  again: make replay-random PROGRAM=$(BUILD)/random-failure"; } >>$(FAILURES) && exit 1
 
-$(RANDOM_OUT)/$(1)/%.o: tests/random/%.c $(wildcard tests/random/*.* tests/lib/*) $(BUILD)/inst.done
-	@mkdir -p $$(@D)
-	@$(2) $$(RANDOM_FLAGS) -DFAULTS=$(if $(4),1,0) $(3) $$(CFLAGS) -c $$< -o $$@
+.PHONY: check-random fuzz-random replay-random
 
-$(RANDOM_OUT)/$(1)/%.o: tests/lib/%.c $(wildcard tests/lib/*)
-	@mkdir -p $$(@D)
-	@$(2) $$(RANDOM_FLAGS) $(3) $$(CFLAGS) -c $$< -o $$@
+check-random: $(TEST_OUT)/knobs/random $(TEST_OUT)/below/random
+	@$(RUN) $(TEST_OUT)/knobs/random $(RANDOM_ARGS) $(call random_found,knobs)
+	@$(RUN) $(TEST_OUT)/below/random $(RANDOM_ARGS) $(call random_found,below)
+ifndef QUICK
+	@$(RANDOM_ASAN) $(BUILD)/test-asan/below/random
+	@$(BUILD)/test-asan/below/random $(RANDOM_ARGS) $(call random_found,asan)
+	@$(BUILD)/test-asan/below/random -r tests/random/corpus/* $(call random_found,asan)
+	@$(TEST_OUT)/below/random -j $(RANDOM_JOBS) -S tests/random/corpus/sweep-* $(call random_found,below)
+endif
 
-$(RANDOM_OUT)/$(1)/random: $(patsubst %,$(RANDOM_OUT)/$(1)/%.o,random machine world fault libev)
-	@$(2) -pthread $(3) $$(CFLAGS) $$^ -o $$@ $$(LDFLAGS) -lm
-endef
+fuzz-random: $(BUILD)/inst.done
+	@$(MAKE) TEST_CC=clang TEST_OUT=$(BUILD)/test-fuzz INSTRUMENT="$(TEST_ASAN) -fsanitize=fuzzer-no-link" $(BUILD)/test-fuzz/below/fuzzer
+	@mkdir -p $(BUILD)/test-fuzz/found
+	@$(BUILD)/test-fuzz/below/fuzzer -max_total_time=$$(($(or $(MINUTES),1) * 60)) -timeout=60 -max_len=4096 \
+	  -fork=$(RANDOM_JOBS) -artifact_prefix=$(BUILD)/test-fuzz/ $(BUILD)/test-fuzz/found tests/random/corpus
 
-$(eval $(call random_flavour,plain,$$(CC)))
-$(eval $(call random_flavour,faulty,$$(CC),,1))
-$(eval $(call random_flavour,asan,$$(CC),$(RANDOM_SANITIZE),1))
-$(eval $(call random_flavour,fuzz,clang,$(RANDOM_SANITIZE) -fsanitize=fuzzer-no-link,1))
-
-$(RANDOM_OUT)/fuzz/fuzzer: $(patsubst %,$(RANDOM_OUT)/fuzz/%.o,fuzz machine world fault libev)
-	@clang -pthread $(RANDOM_SANITIZE) -fsanitize=fuzzer $(CFLAGS) $^ -o $@ $(LDFLAGS) -lm
-
-.PHONY: check-random fuzz-random replay-random random-programs
-
-random-programs: $(patsubst %,$(RANDOM_OUT)/%/random,plain faulty asan)
-
-check-random:
-	@$(MAKE) all
-	@$(MAKE) random-programs
-	@for flavour in plain faulty asan; do \
-	  echo "random: $$flavour"; \
-	  $(RANDOM_OUT)/$$flavour/random $(RANDOM_ARGS) -o $(RANDOM_OUT)/$$flavour/failure || exit 1; \
-	done
-	@$(RANDOM_OUT)/asan/random -r tests/random/corpus/*
-	@echo "random: $$(ls tests/random/corpus | wc -l) programs of the corpus, no finding"
-	@$(RANDOM_OUT)/faulty/random -j $(RANDOM_JOBS) -S tests/random/corpus/sweep-*
-
-fuzz-random:
-	@tests/setup/install-packages clang
-	@$(MAKE) all
-	@$(MAKE) $(RANDOM_OUT)/fuzz/fuzzer
-	@mkdir -p $(RANDOM_OUT)/fuzz/found
-	@$(RANDOM_OUT)/fuzz/fuzzer -max_total_time=$$(($(or $(MINUTES),1) * 60)) -timeout=60 -max_len=4096 \
-	  -fork=$(RANDOM_JOBS) -artifact_prefix=$(RANDOM_OUT)/fuzz/ $(RANDOM_OUT)/fuzz/found tests/random/corpus
-
-replay-random:
+replay-random: $(TEST_OUT)/below/random
 	@test -n "$(PROGRAM)" || { echo "usage: make replay-random PROGRAM=file" >&2; exit 1; }
-	@$(MAKE) all
-	@$(MAKE) $(RANDOM_OUT)/faulty/random
-	@$(RANDOM_OUT)/faulty/random $(if $(BACKEND),-b $(BACKEND)) $(if $(FAILURE),-f $(FAILURE)) -t -r $(PROGRAM)
+	@$(TEST_OUT)/below/random $(if $(BACKEND),-b $(BACKEND)) $(if $(FAILURE),-f $(FAILURE)) -t -r $(PROGRAM)
