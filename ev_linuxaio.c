@@ -768,8 +768,8 @@ linuxaio_submit_error (EV_P_ LINUXAIO_RING *ring, int done, int error)
   ring->held -= count;
   ring->room  = full ? 0 : ring->room + count;
 
-  if (!ring->held)
-    linuxaio.wishes = 0; /* the kernel had no memory, not even for one: no other ring for some time */
+  if (full && !ring->held)
+    linuxaio.wishes = 0; /* the kernel has no memory, not even for one: no other ring for some time */
 
   for (i = done; i < done + count; ++i)
     {
@@ -1070,25 +1070,26 @@ linuxaio_watch (EV_P_ int count, ev_tstamp seconds)
 static int
 linuxaio_epoll_wait (EV_P_ ev_tstamp timeout)
 {
-  if (ecb_expect_false (linuxaio.busy_poll > LINUXAIO_TS (0.)) && timeout > LINUXAIO_TS (0.))
+  struct timespec ts;
+  int res;
+
+  if (linuxaio.rings && timeout > LINUXAIO_TS (0.))
     {
       ev_tstamp watch = linuxaio.busy_poll < timeout ? linuxaio.busy_poll : timeout;
 
-      timeout = linuxaio_watch (EV_A_ 1, watch) ? LINUXAIO_TS (0.) : timeout - watch;
-    }
+      if (ecb_expect_false (watch > LINUXAIO_TS (0.)))
+        timeout = linuxaio_watch (EV_A_ 1, watch) ? LINUXAIO_TS (0.) : timeout - watch;
 
-  if (linuxaio.rings && epoll_pwait2 && !linuxaio.no_pwait2 && timeout > LINUXAIO_TS (0.))
-    {
-      struct timespec ts;
-      int res;
+      if (epoll_pwait2 && !linuxaio.no_pwait2)
+        {
+          EV_TS_SET (ts, timeout);
+          res = epoll_pwait2 (backend_fd, epoll_events, epoll_eventmax, &ts, 0);
 
-      EV_TS_SET (ts, timeout);
-      res = epoll_pwait2 (backend_fd, epoll_events, epoll_eventmax, &ts, 0);
+          if (ecb_expect_true (res >= 0 || errno == EINTR))
+            return res;
 
-      if (ecb_expect_true (res >= 0 || errno == EINTR))
-        return res;
-
-      linuxaio.no_pwait2 = 1;
+          linuxaio.no_pwait2 = 1;
+        }
     }
 
   return epoll_wait (backend_fd, epoll_events, epoll_eventmax, LINUXAIO_MSEC (timeout));
