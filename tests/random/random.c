@@ -610,7 +610,7 @@ sweep (char **paths)
   for (i = 0; i < jobs; ++i)
     happened += reports [i].failures;
 
-  printf ("\n%lu failures arranged, %lu happened\n", trialcnt, happened);
+  printf ("\n%lu failures arranged, %lu happened%s\n", trialcnt, happened, failed < 0 ? ": no finding" : "");
 
   if (failed >= 0)
     {
