@@ -25,11 +25,12 @@
 
 int knob_first = 62, knob_next = 1022, knob_worth = 1000;
 int fault_ring;
-int fault_used;
+int fault_used, fault_epfd;
 unsigned long fault_calls [FAULT_COUNT], fault_failures;
 int (*fault_destroyer) (unsigned long context);
 long (*fault_kernel) (long number, const long *a);
 void (*fault_fenced) (int release);
+void (*fault_looked) (struct timespec *ts);
 const char *fault_release, *fault_version, *fault_signature;
 
 static const char *const names [FAULT_COUNT] = {
@@ -224,11 +225,27 @@ fault_epoll_ctl (int epfd, int op, int fd, struct epoll_event *event)
 {
   int res;
 
-  if (op == EPOLL_CTL_ADD && event->events & EPOLLET && hit (FAULT_bell_add))
-    return -1;
+  if (op == EPOLL_CTL_ADD && event->events & EPOLLET)
+    {
+      if (hit (FAULT_bell_add))
+        return -1;
+
+      fault_epfd = epfd;
+    }
 
   res = epoll_ctl (epfd, op, fd, event);
   return op == EPOLL_CTL_DEL && hit (FAULT_epoll_del) ? -1 : res;
+}
+
+int
+fault_clock_gettime (clockid_t id, struct timespec *ts)
+{
+  int res = clock_gettime (id, ts);
+
+  if (fault_looked)
+    fault_looked (ts);
+
+  return res;
 }
 
 int

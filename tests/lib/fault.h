@@ -7,6 +7,8 @@
 #ifndef FAULT_H_
 #define FAULT_H_
 
+#include <time.h>
+
 /*
  * Every call of the backend, and the errors that the kernel or a sandbox may
  * answer with. Those that cannot fail without harm to libev itself are left out.
@@ -71,9 +73,12 @@ extern int fault_ring;
 /* if set: is given the contexts that are to be destroyed, which takes long */
 extern int (*fault_destroyer) (unsigned long context);
 
-/* if set: a kernel that is asked for contexts instead of the real one; and what it makes of fences */
+/* if set: a kernel that is asked for contexts instead of the real one; what it makes of fences, */
 extern long (*fault_kernel) (long number, const long *a);
 extern void (*fault_fenced) (int release);
+extern void (*fault_looked) (struct timespec *ts); /* and of looks at the clock */
+
+extern int fault_epfd; /* the epoll set in which the last bell was put */
 
 /* if set: what uname and /proc/version_signature say (signature 0: there is no such file) */
 extern const char *fault_release, *fault_version, *fault_signature;

@@ -49,7 +49,7 @@ $(eval $(call flavour,tiny,-DEV_LINUXAIO_RING_FIRST=2 -DEV_LINUXAIO_RING_NEXT=14
 KNOBS := -include tests/lib/fault.h -DEV_LINUXAIO_RING_FIRST=knob_first -DEV_LINUXAIO_RING_NEXT=knob_next -DEV_LINUXAIO_WORTH=knob_worth
 $(eval $(call flavour,knobs,$(KNOBS),-DFAULTS=0))
 $(eval $(call flavour,below,$(KNOBS) -U_FORTIFY_SOURCE,-DFAULTS=1 -DTEST_LOOPS=LINUXAIO,syscall epoll_ctl epoll_wait epoll_pwait2 \
-	eventfd poll mmap munmap madvise getsockopt fstat open close uname))
+	eventfd poll mmap munmap madvise getsockopt fstat open close uname clock_gettime))
 
 define test_program
 programs: $(filter-out %/fuzzer $(TEST_OUT)/installed/%,$(TEST_OUT)/$(2)/$(1))
