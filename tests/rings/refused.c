@@ -228,7 +228,7 @@ TEST (refused_requests_lose_no_event, LINUXAIO)
         enter_rings ();
         crowd (10, 20);
         fault_reset ();
-        fault_arrange (FAULT_io_submit, errors [i], 1 + lasting, lasting);
+        fault_arrange (FAULT_io_submit, errors [i], 1, lasting);
         enter_rings ();
         serve (0, 20);
         must_be (fault_failures, >, 0);
