@@ -187,40 +187,6 @@ help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
 
 #############################################################################
-# test programs, which have a libev compiled in
-
-# tests/deep sets these: where they are made, what tree libev is taken from, flags
-# for everything, for instance -fsanitize=address, and what runs the programs
-TESTS      = $(BUILD)/tests
-TREE       = $(BUILD)/libev
-TEST_CC    = $(CC)
-INSTRUMENT =
-RUN        =
-
-# a suite adds to this file what it finds: the test, what is wrong, how to run it again
-export FAILURES ?= $(abspath $(BUILD))/failures
-
-TEST_FLAGS = -std=gnu11 -D_GNU_SOURCE -pthread -O1 -g -fno-strict-aliasing -Wall -Wextra -Itests/lib -DEV_WALK_ENABLE=1 -isystem $(TREE)
-
-$(TESTS)/o/%.o: tests/%.c | $(BUILD)/inst.done
-	@mkdir -p $(@D)
-	@$(TEST_CC) $(TEST_FLAGS) $(INSTRUMENT) $(CFLAGS) -MD -MP -c $< -o $@
-
--include $(wildcard $(TESTS)/o/*/*.d)
-
-# a flavour of libev: EV_flavour are flags, SYMS_flavour a file for objcopy --redefine-syms
-$(TESTS)/libev-%.o: $(BUILD)/inst.done
-	@mkdir -p $(@D)
-	@$(TEST_CC) -w -pthread -O1 -g -fno-strict-aliasing -DHAVE_CONFIG_H -DEV_WALK_ENABLE=1 $(EV_$*) $(INSTRUMENT) -I$(TREE) $(CFLAGS) -c $(TREE)/ev.c -o $@
-	@$(if $(SYMS_$*),objcopy --redefine-syms=$(SYMS_$*) $@)
-
-# $(call program,NAME,SOURCES,FLAVOUR,LIBRARIES): $(TESTS)/NAME
-define program
-$(TESTS)/$(1): $(patsubst tests/%.c,$(TESTS)/o/%.o,$(2)) $(TESTS)/libev-$(3).o
-	@$$(TEST_CC) -pthread $$(INSTRUMENT) $$(CFLAGS) $$^ -o $$@ $$(LDFLAGS) $(4) -lm
-endef
-
-#############################################################################
 # tests
 
 # what the tests/*/targets.mk add to: the parts of make check, each with the
@@ -228,7 +194,7 @@ endef
 CHECK_TARGETS :=
 needs = $(foreach t,$(1),$(eval PACKAGES_$(t) += gcc libc6-dev patch $(2)))
 
-include $(sort $(wildcard tests/*/targets.mk))
+include tests/lib/programs.mk $(sort $(wildcard tests/*/targets.mk))
 
 $(call needs,check,$(foreach t,$(CHECK_TARGETS),$(PACKAGES_$(t))))
 PACKAGES := $(sort $(foreach t,$(MAKECMDGOALS),$(PACKAGES_$(t))))

@@ -16,17 +16,17 @@ check-deep: check-asan check-tsan check-valgrind check-analysis
 
 # libev's select backend copies nothing from and to null pointers
 check-asan: $(BUILD)/inst.done
-	@$(MAKE) TESTS=$(BUILD)/asan INSTRUMENT="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-sanitize=nonnull-attribute" $(DEEP_CHECKS)
+	@$(MAKE) TEST_OUT=$(BUILD)/asan INSTRUMENT="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-sanitize=nonnull-attribute" PATIENCE=4 $(DEEP_CHECKS)
 
 # ev_async_send tells a loop through flags with fences in assembly, of which it knows nothing
 check-tsan: $(BUILD)/inst.done
 	@printf 'race:%s\n' evpipe_write ev_async_send >$(BUILD)/tsan-suppressions
 	@TSAN_OPTIONS="suppressions=$(abspath $(BUILD))/tsan-suppressions halt_on_error=1" \
-	  $(MAKE) TESTS=$(BUILD)/tsan INSTRUMENT=-fsanitize=thread TEST=thread check-behaviour
+	  $(MAKE) TEST_OUT=$(BUILD)/tsan INSTRUMENT=-fsanitize=thread PATIENCE=4 TEST=thread check-behaviour
 
 # requests are an opcode that it does not know, so loops run on epoll unless -D says otherwise
 check-valgrind: $(BUILD)/inst.done
-	@$(MAKE) RUN="valgrind -q --error-exitcode=1 --leak-check=full --child-silent-after-fork=yes" check-behaviour
+	@$(MAKE) PATIENCE=10 RUN="valgrind -q --error-exitcode=1 --leak-check=full --child-silent-after-fork=yes" check-behaviour
 
 # little of libev beside the backend, so that the tools get to the end of it
 ANALYSED := -DEV_STANDALONE=1 -DEV_FEATURES=0x65 -DNDEBUG -DEV_USE_LINUXAIO=1 -DEV_USE_EPOLL=1 -DEV_USE_IOURING=0 -DEV_USE_SELECT=0 \
@@ -48,7 +48,7 @@ check-analysis: $(BUILD)/inst.done
 
 check-coverage: $(BUILD)/inst.done
 	@find $(BUILD)/coverage -name '*.gcda' -delete 2>/dev/null || :
-	@$(MAKE) TESTS=$(BUILD)/coverage INSTRUMENT="--coverage -fprofile-update=atomic -include tests/deep/exit.h" $(DEEP_CHECKS)
+	@$(MAKE) TEST_OUT=$(BUILD)/coverage INSTRUMENT="--coverage -fprofile-update=atomic -include tests/deep/exit.h" QUICK=1 $(DEEP_CHECKS)
 	@gcovr --root . --gcov-ignore-parse-errors --filter '.*/ev_linuxaio\.c$$' --print-summary --fail-under-line 100 $(BUILD)/coverage
 
 check-mutants: $(DEEP_CHECKS)

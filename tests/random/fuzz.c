@@ -14,7 +14,7 @@
 
 #include "ev.h"
 #include "machine.h"
-#include "seam.h"
+#include "fault.h"
 
 #define DESTROYERS 32
 
@@ -69,7 +69,7 @@ start_destroyers (void)
       failed ("no thread");
 
   pthread_sigmask (SIG_SETMASK, &before, 0);
-  seam_destroyer = destroy_later;
+  fault_destroyer = destroy_later;
 }
 
 int
@@ -78,7 +78,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   static struct machine_tally tally;
   struct machine_options options = { 0 };
 
-  if (!seam_destroyer)
+  if (!fault_destroyer)
     start_destroyers ();
 
   options.backend     = EVBACKEND_LINUXAIO;

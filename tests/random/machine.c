@@ -14,16 +14,15 @@
 #include <sys/wait.h>
 
 #include "ev.h"
-#if MACHINE_STATS
-# include "ev_linuxaio.h"
-#endif
-#include "world.h"
+#include "ev_linuxaio.h"
+#include "fault.h"
 #include "machine.h"
-#include "seam.h"
+#include "world.h"
 
 #define EVERYTHING (EV_READ | EV_WRITE)
-#define DEPTH_MAX 3
+#define DEPTH_MAX  3
 #define EAGER_RUNS 8 /* of the loop in a row, before a check leaves the CPU to the kernel's workers */
+#define HIDDEN_MAX 6 /* descriptors that libev watches for itself */
 
 /* a watcher, and what is known of the events it is owed */
 struct watcher
@@ -36,8 +35,16 @@ struct watcher
   unsigned char fed;   /* events the program itself has fed */
 };
 
+/* an operation, as it is executed */
+struct call
+{
+  int slot;
+  struct watcher *w;
+  int low, high;       /* the bytes that name slot and watcher */
+  int how;
+};
+
 enum { OWED_TIMER, OWED_ASYNC, OWED_SIGNAL, OWED_OTHERS };
-static const char *const owed_names [OWED_OTHERS] = { "timer", "async", "signal" };
 
 void (*machine_failed) (const char *what);
 
@@ -62,13 +69,14 @@ static int checking, owed;          /* a check is going on, this many directions
 static int owed_others [OWED_OTHERS];
 static int last_priority;           /* of the events of this iteration, while checking */
 static unsigned last_iteration;
+static int shared;                  /* the loop has a lock, as those that threads share */
+static int unlocked, releases;      /* it is given away; how often it was, in this run of the loop */
 static int frozen;                  /* forked child: the files belong to the parent */
 static pid_t children [16];
 static int childcnt;
 static long blocks;                 /* allocated by libev */
 
 static void step (void);
-static void check (int block, int rounds);
 
 /*****************************************************************************/
 /* reporting */
@@ -82,8 +90,24 @@ fail (const char *format, ...)
   va_start (ap, format);
   vsnprintf (text, sizeof (text), format, ap);
   va_end (ap);
-
   machine_failed (text);
+}
+
+static void
+fail_if (int condition, const char *what)
+{
+  if (condition)
+    fail ("%s", what);
+}
+
+static void
+fail_watcher (const struct watcher *w, const char *what, int mask, const char *why)
+{
+  static const char *const names [4] = { "nothing", "READ", "WRITE", "READ|WRITE" };
+
+  fail ("%s: watcher %d (slot %d, %s, fd %d) %s %s, poll has seen 0x%x only", what, (int)(w - watchers), w->slot,
+        w->slot < 0 ? "none" : world_kind_name (world [w->slot].kind), w->io.fd, why, names [mask & EVERYTHING],
+        w->slot < 0 ? 0 : world [w->slot].seen);
 }
 
 static void
@@ -100,76 +124,6 @@ trace (const char *format, ...)
   va_end (ap);
   putchar ('\n');
   fflush (stdout);
-}
-
-static const char *
-mask_name (int mask)
-{
-  static const char *const names [4] = { "nothing", "READ", "WRITE", "READ|WRITE" };
-
-  return names [mask & EVERYTHING];
-}
-
-static int
-number (const struct watcher *w)
-{
-  return w - watchers;
-}
-
-/*****************************************************************************/
-/* the operation codes */
-
-static unsigned char byte_of [OP_COUNT];
-static unsigned char opcode_of [256];
-
-static void
-build_opcodes (void)
-{
-  static const unsigned char weights [OP_COUNT] = {
-#define X(name, weight) weight,
-    MACHINE_OPS (X)
-#undef X
-  };
-  int op, i, byte = 0;
-
-  for (op = 0; op < OP_COUNT; ++op)
-    {
-      byte_of [op] = byte;
-      for (i = 0; i < weights [op] && byte < 256; ++i)
-        opcode_of [byte++] = op;
-    }
-
-  /* what the weights leave is spent on the commonest check */
-  while (byte < 256)
-    opcode_of [byte++] = OP_CHECK;
-}
-
-enum machine_opcode
-machine_opcode_of (unsigned char byte)
-{
-  if (!byte_of [1])
-    build_opcodes ();
-
-  return (enum machine_opcode)opcode_of [byte];
-}
-
-unsigned char
-machine_byte_of (enum machine_opcode op)
-{
-  machine_opcode_of (0);
-  return byte_of [op];
-}
-
-const char *
-machine_op_name (enum machine_opcode op)
-{
-  static const char *const names [OP_COUNT] = {
-#define X(name, weight) #name,
-    MACHINE_OPS (X)
-#undef X
-  };
-
-  return names [op];
 }
 
 /*****************************************************************************/
@@ -275,17 +229,16 @@ run_inner (int where)
 
 /* within one iteration, events come in the order of their priorities */
 static void
-judge_priority (ev_io *io)
+judge_priority (struct watcher *w)
 {
   if (last_iteration != ev_iteration (loop))
     last_priority = EV_MAXPRI;
 
-  if (ev_priority (io) > last_priority)
-    fail ("watcher %d of priority %d was called after one of priority %d",
-          number ((struct watcher *)io), ev_priority (io), last_priority);
+  if (ev_priority (&w->io) > last_priority)
+    fail_watcher (w, "called after one of a lower priority", 0, "got");
 
   last_iteration = ev_iteration (loop);
-  last_priority  = ev_priority (io);
+  last_priority  = ev_priority (&w->io);
 }
 
 /* an event must be asked for and have been true since the last check, or be fed */
@@ -295,20 +248,17 @@ judge_event (struct watcher *w, int revents)
   int unfed = revents & ~w->fed;
 
   if (revents & ~EVERYTHING)
-    fail ("watcher %d (fd %d) got events 0x%x", number (w), w->io.fd, revents);
+    fail_watcher (w, "error", revents, "got an error and");
 
   if (unfed && !ev_is_active (&w->io))
-    fail ("watcher %d (fd %d) got %s though it is stopped", number (w), w->io.fd, mask_name (unfed));
+    fail_watcher (w, "stopped", unfed, "got");
 
   if (unfed & ~w->io.events)
-    fail ("watcher %d (fd %d) got %s but asked for %s only",
-          number (w), w->io.fd, mask_name (unfed), mask_name (w->io.events));
+    fail_watcher (w, "not asked for", unfed, "got");
 
   if (unfed & ~events_of (world [w->slot].seen)
       && unfed & ~events_of (world_poll (w->slot)))
-    fail ("invented: watcher %d (slot %d, %s, fd %d) got %s, poll has seen 0x%x only",
-          number (w), w->slot, world_kind_name (world [w->slot].kind), w->io.fd,
-          mask_name (unfed), world [w->slot].seen);
+    fail_watcher (w, "invented", unfed, "got");
 }
 
 static void
@@ -321,22 +271,36 @@ io_cb (EV_P_ ev_io *io, int revents)
 
   if (checking)
     {
-      judge_priority (io);
+      judge_priority (w);
       owed -= directions (w->want & revents);
       w->want &= ~revents;
     }
   else
-    trace ("(event %s for w%d)", mask_name (revents), number (w));
+    trace ("(event %x for w%d)", revents, (int)(w - watchers));
 
   run_inner (0);
 }
 
 static void prepare_cb (EV_P_ ev_prepare *w, int revents) { run_inner (1); }
 static void check_cb   (EV_P_ ev_check   *w, int revents) { run_inner (2); }
-static void guard_cb   (EV_P_ ev_timer   *w, int revents) { }
+static void guard_cb   (EV_P_ ev_timer   *w, int revents) { *(int *)w->data = 1; }
 static void timer_cb   (EV_P_ ev_timer   *w, int revents) { owed_others [OWED_TIMER ] = 0; run_inner (0); }
 static void async_cb   (EV_P_ ev_async   *w, int revents) { owed_others [OWED_ASYNC ] = 0; }
 static void signal_cb  (EV_P_ ev_signal  *w, int revents) { owed_others [OWED_SIGNAL] = 0; }
+
+/* the lock of those who share a loop: given away and taken back by turns */
+static void
+release_cb (EV_P)
+{
+  fail_if (unlocked++, "the lock of the loop is given away twice");
+  ++releases;
+}
+
+static void
+acquire_cb (EV_P)
+{
+  fail_if (--unlocked, "the lock of the loop is taken back, but it was not given away");
+}
 
 /*****************************************************************************/
 /* checks: everything that is true is delivered, and nothing else */
@@ -344,16 +308,11 @@ static void signal_cb  (EV_P_ ev_signal  *w, int revents) { owed_others [OWED_SI
 static int
 all_owed (void)
 {
-  int i, sum = owed;
-
-  for (i = 0; i < OWED_OTHERS; ++i)
-    sum += owed_others [i];
-
-  return sum;
+  return owed + owed_others [OWED_TIMER] + owed_others [OWED_ASYNC] + owed_others [OWED_SIGNAL];
 }
 
-static double
-now (void)
+double
+machine_now (void)
 {
   struct timespec ts;
 
@@ -366,9 +325,12 @@ static void
 run_for (double seconds)
 {
   ev_timer guard;
+  int owed_before = owed;
+  int overslept = 0;
 
   /* it repeats: a run nested into this one may use it up */
   ev_timer_init (&guard, guard_cb, seconds, seconds);
+  guard.data = &overslept;
 
   if (seconds)
     {
@@ -376,9 +338,13 @@ run_for (double seconds)
       ev_timer_start (loop, &guard);
     }
 
+  releases = 0;
   last_priority = EV_MAXPRI; /* ev_run begins with what was pending before */
   ev_run (loop, seconds ? EVRUN_ONCE : EVRUN_NOWAIT);
   ev_timer_stop (loop, &guard);
+  fail_if (overslept && seconds > 0.01 && owed < owed_before, "slept through: an event came only when the time was over");
+  fail_if (unlocked, "the lock of the loop is not taken back");
+  fail_if (shared && !frozen && !releases, "the loop polls without giving its lock away");
 }
 
 static void
@@ -386,15 +352,13 @@ fail_lost (void)
 {
   int i;
 
-  for (i = 0; i < OWED_OTHERS; ++i)
-    if (owed_others [i])
-      fail ("lost: the %s was never seen", owed_names [i]);
+  fail_if (owed_others [OWED_TIMER], "lost: the timer was never seen");
+  fail_if (owed_others [OWED_ASYNC], "lost: the async was never seen");
+  fail_if (owed_others [OWED_SIGNAL], "lost: the signal was never seen");
 
   for (i = 0; i < activecnt; ++i)
     if (active [i]->want)
-      fail ("lost: watcher %d (slot %d, %s, fd %d) never got %s",
-            number (active [i]), active [i]->slot, world_kind_name (world [active [i]->slot].kind),
-            active [i]->io.fd, mask_name (active [i]->want));
+      fail_watcher (active [i], "lost", active [i]->want, "never got");
 }
 
 /*
@@ -407,7 +371,7 @@ settle (int block)
 {
   static const struct timespec pause = { 0, 500000 };
   double patience = options->patience_ms * 1e-3;
-  double deadline = now () + patience;
+  double deadline = machine_now () + patience;
   int runs;
 
   run_for (block ? all_owed () ? patience : 1e-4 : 0.);
@@ -420,45 +384,69 @@ settle (int block)
           forgive_the_past ();
         }
 
-      if (all_owed () && now () > deadline)
+      if (all_owed () && machine_now () > deadline)
         fail_lost ();
 
       run_for (block ? patience : 0.);
     }
 }
 
-#if MACHINE_STATS
+/*****************************************************************************/
+/* statistics */
+
+static unsigned
+watched (void)
+{
+  int i, w;
+  unsigned n = 0;
+
+  for (i = 0; i < world_size; ++i)
+    {
+      for (w = world [i].watcher; w >= 0 && !ev_is_active (&watchers [w].io); w = watchers [w].next)
+        ;
+
+      n += w >= 0;
+    }
+
+  return n;
+}
 
 static void
 check_stats (void)
 {
   struct ev_linuxaio_stats s;
-  unsigned fds;
+  unsigned fds = watched ();
 
-  if (!ev_linuxaio_stats (loop, &s))
+  if (!ev_linuxaio_stats (loop, &s, sizeof (s)))
     return;
-
-  fds = s.epoll_no_ring + s.epoll_kind + s.epoll_refused + s.epoll_parked + s.epoll_overflow
-      + s.epoll_steady;
 
   if (s.submitted != s.completed + s.cancelled + s.in_flight)
     fail ("statistics: %lu submitted, but %lu completed + %lu cancelled + %u in flight",
           s.submitted, s.completed, s.cancelled, s.in_flight);
 
-  if (s.epoll_fds != fds)
-    fail ("statistics: %u fds on epoll, but their reasons add up to %u", s.epoll_fds, fds);
+  if (s.epoll_fds != s.epoll_chosen + s.epoll_kind + s.epoll_refused + s.epoll_waiting)
+    fail ("statistics: %u fds on epoll, but %u chosen + %u kind + %u refused + %u waiting",
+          s.epoll_fds, s.epoll_chosen, s.epoll_kind, s.epoll_refused, s.epoll_waiting);
+
+  if (s.ring_fds + s.epoll_fds < fds || s.ring_fds + s.epoll_fds > fds + HIDDEN_MAX)
+    fail ("statistics: %u fds in rings and %u on epoll, but %u are watched", s.ring_fds, s.epoll_fds, fds);
 
   if (s.in_flight > s.ring_entries)
     fail ("statistics: %u requests in flight, but room for %u", s.in_flight, s.ring_entries);
+
+  tally->ring_fds += s.ring_fds;
+  tally->chosen   += s.epoll_chosen;
+  tally->kind     += s.epoll_kind;
+  tally->waiting  += s.epoll_waiting;
 }
 
-/* a loop that ever had a ring notices a fork by itself. others need ev_loop_fork, as with epoll */
+/* a loop that has a ring notices a fork by itself. others need ev_loop_fork, as with epoll */
 static int
 notices_forks (void)
 {
   struct ev_linuxaio_stats s;
 
-  return ev_linuxaio_stats (loop, &s) && s.ring_requests;
+  return ev_linuxaio_stats (loop, &s, sizeof (s)) && s.rings;
 }
 
 static void
@@ -466,28 +454,16 @@ tally_stats (void)
 {
   struct ev_linuxaio_stats s;
 
-  if (!ev_linuxaio_stats (loop, &s))
-    return;
-
-  tally->on_ring        += !!s.ring_entries;
-  tally->submitted      += s.submitted;
-  tally->completed      += s.completed;
-  tally->cancelled      += s.cancelled;
-  tally->refused        += s.refused;
-  tally->regrowths      += s.regrowths;
-  tally->moved_to_epoll += s.moved_to_epoll;
-  tally->moved_to_ring  += s.moved_to_ring;
-  tally->probe_hits     += s.probe_hits;
-  tally->overflowed     += s.epoll_overflow;
+  ev_linuxaio_stats (loop, &s, sizeof (s));
+  tally->rings      += s.rings;
+  tally->several    += s.rings > 1;
+  tally->submitted  += s.submitted;
+  tally->completed  += s.completed;
+  tally->cancelled  += s.cancelled;
+  tally->refused    += s.refused;
+  tally->probe_hits += s.probe_hits;
+  tally->faults     += fault_failures;
 }
-
-#else
-
-static void check_stats (void) { }
-static int notices_forks (void) { return 0; }
-static void tally_stats (void) { }
-
-#endif
 
 static void
 check (int block, int rounds)
@@ -550,7 +526,7 @@ watcher_unbind (struct watcher *w)
 
   watcher_stop (w);
 
-  for (link = &world [w->slot].watcher; *link != number (w); link = &watchers [*link].next)
+  for (link = &world [w->slot].watcher; watchers + *link != w; link = &watchers [*link].next)
     ;
 
   *link   = w->next;
@@ -564,7 +540,7 @@ watcher_bind (struct watcher *w, int slot, int mask)
   ev_io_set (&w->io, world [slot].fd, mask);
   w->slot = slot;
   w->next = world [slot].watcher;
-  world [slot].watcher = number (w);
+  world [slot].watcher = w - watchers;
 }
 
 static void
@@ -612,12 +588,12 @@ slot_set_anew (int slot)
 /* children */
 
 static int
-children_alive (void)
+children_alive (int options)
 {
   int i = 0;
 
   while (i < childcnt)
-    if (waitpid (children [i], 0, WNOHANG))
+    if (waitpid (children [i], 0, options))
       children [i] = children [--childcnt];
     else
       ++i;
@@ -625,18 +601,11 @@ children_alive (void)
   return childcnt;
 }
 
-static void
-children_wait (void)
-{
-  while (childcnt)
-    waitpid (children [--childcnt], 0, 0);
-}
-
 /* what is closed with all its watchers stopped is closed for its peer as well */
 static void
 judge_close (int slot, int peer)
 {
-  if (peer < 0 || seam_used () || children_alive ())
+  if (peer < 0 || fault_used || children_alive (WNOHANG))
     return;
 
   ++tally->closes;
@@ -646,44 +615,26 @@ judge_close (int slot, int peer)
 }
 
 /*****************************************************************************/
-/* operations: a [1] and a [2] name a slot or watcher, a [3] says how. */
-/* they return 0 if there was nothing to do */
+/* operations: they return 0 if there was nothing to do */
+
+#define OPERATION(name) static int op_ ## name (const struct call *c)
+
+static int sociable; /* most files are of kinds that may be in a ring */
 
 static int
-slot_of (const unsigned char *a)
+kind_of (int byte)
 {
-  return (a [1] | a [2] << 8) % world_size;
+  static const unsigned char kinds [] = { WORLD_STREAM, WORLD_TCP, WORLD_PIPE, WORLD_STREAM, WORLD_SEQPACKET };
+
+  return sociable && byte % 8 ? kinds [byte % sizeof (kinds)] : 1 + byte % (WORLD_KINDS - 1);
 }
 
-static struct watcher *
-watcher_of (const unsigned char *a)
+OPERATION (MAKE)
 {
-  return watchers + (a [1] | a [2] << 8) % watchercnt;
-}
-
-/* beside some files there must be no ring, so most programs do without them */
-static int personal_files;
-
-static int
-kind_of (unsigned char byte)
-{
-  int kind = 1 + byte % (WORLD_KINDS - 1);
-
-  if (personal_files || (kind != WORLD_SIGNALFD && kind != WORLD_EPOLL))
-    return kind;
-
-  return kind == WORLD_EPOLL ? WORLD_PIPE : WORLD_EVENTFD;
-}
-
-static int
-op_open (const unsigned char *a)
-{
-  int kind = kind_of (a [3]);
-
-  if (frozen || !world_open (slot_of (a), kind))
+  if (!world_open (c->slot, kind_of (c->how)))
     return 0;
 
-  trace ("slot %d: open %s, fd %d", slot_of (a), world_kind_name (kind), world [slot_of (a)].fd);
+  trace ("  %s, fd %d", world_kind_name (kind_of (c->how)), world [c->slot].fd);
   return 1;
 }
 
@@ -697,9 +648,6 @@ close_slot (int slot, int close_first, int verify)
 
   peer = verify && !frozen ? world_sole_peer (slot) : -1;
 
-  trace ("slot %d: %s (fd %d)%s", slot, close_first ? "close, then stop watchers" : "stop watchers, close",
-         world [slot].fd, peer >= 0 ? ", the peer must see it" : "");
-
   if (close_first)
     world_close (slot);
 
@@ -712,26 +660,17 @@ close_slot (int slot, int close_first, int verify)
   return 1;
 }
 
-static int op_close       (const unsigned char *a) { return close_slot (slot_of (a), 0, a [3] & 1); }
-static int op_close_first (const unsigned char *a) { return close_slot (slot_of (a), 1, a [3] & 1); }
+OPERATION (CLOSE)       { return close_slot (c->slot, 0, c->how & 1); }
+OPERATION (CLOSE_FIRST) { return close_slot (c->slot, 1, c->how & 1); }
 
+/* the number of a slot's file becomes that of another one; its watchers are stopped before or after, and set anew */
 static int
-op_reopen (const unsigned char *a)
+replace (int slot, int stop_first, int (*by) (int a, int b), int a, int b)
 {
-  int slot = slot_of (a);
-  int kind = kind_of (a [3] >> 1);
-  int stop_first = a [3] & 1;
-
-  if (frozen || world [slot].fd < 0)
-    return 0;
-
-  trace ("slot %d: reopen fd %d as %s, watchers stopped %s",
-         slot, world [slot].fd, world_kind_name (kind), stop_first ? "before" : "after");
-
   if (stop_first)
     slot_stop_all (slot);
 
-  world_reopen (slot, kind);
+  by (a, b);
 
   if (!stop_first)
     slot_stop_all (slot);
@@ -744,93 +683,50 @@ op_reopen (const unsigned char *a)
   return 1;
 }
 
-static int
-op_dup (const unsigned char *a)
+OPERATION (REMAKE)
 {
-  int slot = slot_of (a);
-  int to   = (slot + 1 + a [3] % 7) % world_size;
-
-  if (frozen || !world_dup (slot, to))
-    return 0;
-
-  trace ("slot %d: dup of slot %d, fd %d", to, slot, world [to].fd);
-  return 1;
+  return replace (c->slot, c->how & 1, world_reopen, c->slot, kind_of (c->how >> 1));
 }
 
-static int
-op_dup_over (const unsigned char *a)
+OPERATION (DUP)
 {
-  int slot = slot_of (a);
-  int to   = (slot + 1 + (a [3] >> 1) % 7) % world_size;
-  int stop_first = a [3] & 1;
-
-  if (frozen || slot == to || world [slot].fd < 0 || world [to].fd < 0)
-    return 0;
-
-  trace ("slot %d: dup2 of slot %d over fd %d, watchers stopped %s",
-         to, slot, world [to].fd, stop_first ? "before" : "after");
-
-  if (stop_first)
-    slot_stop_all (to);
-
-  world_dup_over (slot, to);
-
-  if (!stop_first)
-    slot_stop_all (to);
-
-  slot_set_anew (to);
-  return 1;
+  return world_dup (c->slot, (c->slot + 1 + c->how % 7) % world_size);
 }
 
-/* the operations on a file alone */
-static int
-on_file (const char *what, const unsigned char *a, int (*how) (int slot, int how))
+OPERATION (DUP_OVER)
 {
-  if (frozen || !how (slot_of (a), a [3]))
-    return 0;
+  int to = (c->slot + 1 + (c->how >> 1) % 7) % world_size;
 
-  trace ("slot %d: %s (fd %d)", slot_of (a), what, world [slot_of (a)].fd);
-  return 1;
+  return to != c->slot && world [to].fd >= 0 && replace (to, c->how & 1, world_dup_over, c->slot, to);
 }
 
-static int fill  (int slot, int how) { return world_fill (slot); }
-static int drain (int slot, int how) { return world_drain (slot); }
+OPERATION (WRITE)    { return world_write (c->slot, c->how); }
+OPERATION (READ)     { return world_read (c->slot, c->how); }
+OPERATION (FILL)     { return world_fill (c->slot); }
+OPERATION (DRAIN)    { return world_drain (c->slot); }
+OPERATION (SHUTDOWN) { return world_shutdown (c->slot, c->how); }
 
-static int op_write    (const unsigned char *a) { return on_file ("write", a, world_write); }
-static int op_read     (const unsigned char *a) { return on_file ("read", a, world_read); }
-static int op_fill     (const unsigned char *a) { return on_file ("fill", a, fill); }
-static int op_drain    (const unsigned char *a) { return on_file ("drain", a, drain); }
-static int op_shutdown (const unsigned char *a) { return on_file ("shutdown", a, world_shutdown); }
-
-static int
-op_reset (const unsigned char *a)
+OPERATION (RESET)
 {
-  int slot = slot_of (a);
-
-  if (frozen || world [slot].fd < 0 || world [slot].kind != WORLD_TCP)
+  if (world [c->slot].kind != WORLD_TCP)
     return 0;
 
-  trace ("slot %d: stop watchers, close with a reset (fd %d)", slot, world [slot].fd);
-  slot_unbind_all (slot);
-  return world_reset (slot);
+  slot_unbind_all (c->slot);
+  return world_reset (c->slot);
 }
 
-static int
-op_set (const unsigned char *a)
+OPERATION (SET)
 {
-  struct watcher *w = watcher_of (a);
-  int slot = (number (w) + (a [3] & 7)) % world_size;
-  int mask = 1 + (a [3] >> 3) % 3;
+  int slot = (c->w - watchers + (c->how & 7)) % world_size;
 
   if (world [slot].fd < 0)
     return 0;
 
-  trace ("w%d: set to slot %d (fd %d) %s%s", number (w), slot, world [slot].fd, mask_name (mask),
-         a [3] >= 224 ? "" : ", start");
-  watcher_bind (w, slot, mask);
+  watcher_bind (c->w, slot, 1 + (c->how >> 3) % 3);
+  trace ("  slot %d, fd %d, events %x", slot, world [slot].fd, c->w->io.events & EVERYTHING);
 
-  if (a [3] < 224)
-    watcher_start (w);
+  if (c->how < 224)
+    watcher_start (c->w);
 
   return 1;
 }
@@ -847,8 +743,6 @@ write_beside (struct watcher *w)
   if (i < 0)
     return 0;
 
-  trace ("w%d: %s beside w%d (fd %d)", i, ev_is_active (&watchers [i].io) ? "stop" : "start", number (w), w->io.fd);
-
   if (ev_is_active (&watchers [i].io))
     watcher_stop (watchers + i);
   else
@@ -857,229 +751,223 @@ write_beside (struct watcher *w)
   return 1;
 }
 
-static int
-op_start (const unsigned char *a)
+OPERATION (START)
 {
-  struct watcher *w = watcher_of (a);
+  if (ev_is_active (&c->w->io))
+    return write_beside (c->w);
 
-  if (w->slot < 0)
-    return 0;
-
-  if (ev_is_active (&w->io))
-    return write_beside (w);
-
-  trace ("w%d: start (fd %d, %s)", number (w), w->io.fd, mask_name (w->io.events));
-  watcher_start (w);
+  watcher_start (c->w);
   return 1;
 }
 
-static int
-op_stop (const unsigned char *a)
+OPERATION (STOP)
 {
-  struct watcher *w = watcher_of (a);
-
-  if (w->slot < 0 || !ev_is_active (&w->io))
-    return 0;
-
-  trace ("w%d: stop (fd %d)", number (w), w->io.fd);
-  watcher_stop (w);
+  watcher_stop (c->w);
   return 1;
 }
 
-static int
-op_restart (const unsigned char *a)
+OPERATION (RESTART)
 {
-  struct watcher *w = watcher_of (a);
-
-  if (w->slot < 0 || !ev_is_active (&w->io))
-    return 0;
-
-  trace ("w%d: stop, start (fd %d)", number (w), w->io.fd);
-  watcher_stop (w);
-  watcher_start (w);
+  watcher_stop (c->w);
+  watcher_start (c->w);
   return 1;
 }
 
-static int
-op_modify (const unsigned char *a)
+OPERATION (MODIFY)
 {
-  struct watcher *w = watcher_of (a);
-  int mask = 1 + a [3] % 3;
-
-  if (w->slot < 0 || !ev_is_active (&w->io))
-    return 0;
-
-  trace ("w%d: stop, modify to %s, start (fd %d)", number (w), mask_name (mask), w->io.fd);
-  watcher_stop (w);
-  ev_io_modify (&w->io, mask);
-  watcher_start (w);
+  watcher_stop (c->w);
+  ev_io_modify (&c->w->io, 1 + c->how % 3);
+  watcher_start (c->w);
   return 1;
 }
 
-static int
-op_priority (const unsigned char *a)
+OPERATION (PRIORITY)
 {
-  struct watcher *w = watcher_of (a);
-  int was_active = ev_is_active (&w->io);
+  int was_active = ev_is_active (&c->w->io);
 
-  if (w->slot < 0)
-    return 0;
-
-  trace ("w%d: priority %d", number (w), EV_MINPRI + a [3] % 5);
-  watcher_stop (w);
-  ev_set_priority (&w->io, EV_MINPRI + a [3] % 5);
+  watcher_stop (c->w);
+  ev_set_priority (&c->w->io, EV_MINPRI + c->how % 5);
 
   if (was_active)
-    watcher_start (w);
+    watcher_start (c->w);
 
   return 1;
 }
 
-static int
-op_feed (const unsigned char *a)
+OPERATION (FEED)
 {
-  struct watcher *w = watcher_of (a);
-  int mask = 1 + a [3] % 3;
+  int mask = 1 + c->how % 3;
 
-  if (w->slot < 0)
-    return 0;
-
-  trace ("w%d: feed %s", number (w), mask_name (mask));
-  w->fed |= mask;
-  ev_feed_event (loop, &w->io, mask);
+  c->w->fed |= mask;
+  ev_feed_event (loop, &c->w->io, mask);
   return 1;
 }
 
-static int
-op_feed_fd (const unsigned char *a)
+OPERATION (FEED_FD)
 {
-  int slot = slot_of (a);
-  int mask = 1 + a [3] % 3;
+  int mask = 1 + c->how % 3;
   int i;
 
-  if (world [slot].fd < 0)
-    return 0;
-
-  trace ("slot %d: feed fd %d %s", slot, world [slot].fd, mask_name (mask));
-
-  for (i = world [slot].watcher; i >= 0; i = watchers [i].next)
+  for (i = world [c->slot].watcher; i >= 0; i = watchers [i].next)
     if (ev_is_active (&watchers [i].io))
       watchers [i].fed |= watchers [i].io.events & mask;
 
-  ev_feed_fd_event (loop, world [slot].fd, mask);
+  ev_feed_fd_event (loop, world [c->slot].fd, mask);
   return 1;
 }
 
-static int
-op_clear (const unsigned char *a)
+OPERATION (CLEAR)
 {
-  struct watcher *w = watcher_of (a);
-
-  if (w->slot < 0 || !ev_is_pending (&w->io))
+  if (!ev_is_pending (&c->w->io))
     return 0;
 
-  trace ("w%d: clear pending", number (w));
-  ev_clear_pending (loop, &w->io);
-  w->fed = 0;
+  ev_clear_pending (loop, &c->w->io);
+  c->w->fed = 0;
   return 1;
 }
 
-/* how many slots or watchers the operations on many of them take */
+/* operations on many slots or watchers in a row; a callback says whether it did anything */
 static int
-many (const unsigned char *a, int of)
+many (const struct call *c, int of, int (*each) (int i, int high))
 {
-  return 1 + a [3] * of / 1024;
+  int first = c->low * of / 256;
+  int count = 1 + c->how * of / 1024;
+  int i, n = 0;
+
+  for (i = 0; i < count; ++i)
+    n += each ((first + i) % of, c->high);
+
+  return n;
 }
 
 static int
-op_open_many (const unsigned char *a)
+make_one (int slot, int how)
 {
   static const unsigned char kinds [4] = { WORLD_STREAM, WORLD_PIPE, WORLD_EVENTFD, WORLD_DGRAM };
-  int first = a [1] * world_size / 256;
-  int count = many (a, world_size);
-  int i, opened = 0;
 
-  for (i = 0; i < count && !frozen; ++i)
-    opened += world_open ((first + i) % world_size, kinds [a [2] & 3]);
-
-  if (opened)
-    trace ("slots %d and following: open %d %s", first, opened, world_kind_name (kinds [a [2] & 3]));
-
-  return opened;
+  return world_open (slot, kinds [how & 3]);
 }
 
 static int
-op_close_many (const unsigned char *a)
+close_one (int slot, int how)
 {
-  int first = a [1] * world_size / 256;
-  int count = many (a, world_size);
-  int i, closed = 0;
-
-  for (i = 0; i < count; ++i)
-    closed += close_slot ((first + i) % world_size, a [2] & 1, 0);
-
-  return closed;
+  return close_slot (slot, how & 1, 0);
 }
 
 static int
-op_set_many (const unsigned char *a)
+set_one (int w, int how)
 {
-  int first = a [1] * watchercnt / 256;
-  int count = many (a, watchercnt);
-  int i, set = 0;
+  if (world [w % world_size].fd < 0)
+    return 0;
 
-  for (i = 0; i < count; ++i)
-    {
-      int w = (first + i) % watchercnt;
-
-      if (world [w % world_size].fd >= 0)
-        {
-          watcher_bind (watchers + w, w % world_size, 1 + a [2] % 3);
-          watcher_start (watchers + w);
-          ++set;
-        }
-    }
-
-  if (set)
-    trace ("w%d and following: set and start %d, %s", first, set, mask_name (1 + a [2] % 3));
-
-  return set;
+  watcher_bind (watchers + w, w % world_size, 1 + how % 3);
+  watcher_start (watchers + w);
+  return 1;
 }
 
 static int
-op_stop_many (const unsigned char *a)
+stop_one (int w, int how)
 {
-  int first = a [1] * watchercnt / 256;
-  int count = many (a, watchercnt);
-  int i, stopped = 0;
+  int was_active = ev_is_active (&watchers [w].io);
 
-  for (i = 0; i < count; ++i)
-    {
-      struct watcher *w = watchers + (first + i) % watchercnt;
-
-      stopped += ev_is_active (&w->io);
-      watcher_stop (w);
-    }
-
-  if (stopped)
-    trace ("w%d and following: stop %d", first, stopped);
-
-  return stopped;
+  watcher_stop (watchers + w);
+  return was_active;
 }
 
-static int
-op_nowait (const unsigned char *a)
+OPERATION (MAKE_MANY)  { return many (c, world_size, make_one); }
+OPERATION (CLOSE_MANY) { return many (c, world_size, close_one); }
+OPERATION (SET_MANY)   { return many (c, watchercnt, set_one); }
+OPERATION (STOP_MANY)  { return many (c, watchercnt, stop_one); }
+
+OPERATION (NOWAIT)
 {
-  trace ("run, NOWAIT");
   run_for (0.);
   return 1;
 }
 
-static int
-op_block (const unsigned char *a)
+OPERATION (BLOCK)
 {
-  trace ("run, ONCE");
   run_for (1e-4);
+  return 1;
+}
+
+OPERATION (CHECK)
+{
+  if (checking)
+    return 0;
+
+  check (c->how & 1, 1 + (c->how >> 1 & 1));
+  return 1;
+}
+
+OPERATION (NEST)
+{
+  inner       = 1 + c->how % 6;
+  inner_where = (c->how >> 4) % 3;
+  return 1;
+}
+
+OPERATION (TIMER)
+{
+  if (ev_is_active (&timer_w))
+    return 0;
+
+  ev_timer_set (&timer_w, c->how & 1 ? 1e-4 : 0., 0.);
+  ev_timer_start (loop, &timer_w);
+  owed_others [OWED_TIMER] = 1;
+  return 1;
+}
+
+OPERATION (ASYNC)
+{
+  owed_others [OWED_ASYNC] = 1;
+  ev_async_send (loop, &async_w);
+  return 1;
+}
+
+OPERATION (SIGNAL)
+{
+  if (!ev_is_active (&signal_w))
+    return 0;
+
+  owed_others [OWED_SIGNAL] = 1;
+  raise (SIGUSR1);
+  return 1;
+}
+
+OPERATION (RENEW)
+{
+  ev_loop_fork (loop);
+  return 1;
+}
+
+OPERATION (BUSY)
+{
+  ev_linuxaio_busy_poll (loop, c->how & 1 ? 2e-5 : 0.);
+  return 1;
+}
+
+/* what fails, how, and which of the next times; or that it fails no more, as a quota that comes and goes */
+OPERATION (FAULT)
+{
+  int call = c->low % FAULT_COUNT;
+  int count = 0;
+  int error;
+
+  if (!FAULTS)
+    return 0;
+
+  while (fault_error (call, count))
+    ++count;
+
+  error = fault_error (call, c->high % count);
+
+  if (c->high >= 248)
+    fault_mend (call);
+  else /* interrupted for ever: nothing could ever be delivered */
+    fault_arrange (call, error, 1 + c->how % 8, c->high >= 224 && error != EINTR);
+
+  trace ("  %s: %s", fault_name (call), c->high >= 248 ? "never again" : fault_error_name (error));
   return 1;
 }
 
@@ -1095,10 +983,7 @@ static void *
 remote_main (void *arg)
 {
   struct remote *r = (struct remote *)arg;
-  struct pollfd p;
-
-  p.fd     = r->reader;
-  p.events = POLLIN;
+  struct pollfd p = { r->reader, POLLIN, 0 };
 
   nanosleep (&r->delay, 0);
   r->done = write (r->fd, "\1\1\1\1\1\1\1\1", 8) == 8 && poll (&p, 1, 1) == 1 ? 1 : -1;
@@ -1117,7 +1002,7 @@ wakes (int slot)
   int at = slot;
   int i;
 
-  if (world [slot].fd < 0 || !(world_poll (slot) & POLLOUT))
+  if (!(world_poll (slot) & POLLOUT))
     return 0;
 
   do
@@ -1139,140 +1024,46 @@ static void
 sleep_until_woken (struct watcher *w, struct remote *r)
 {
   double patience = options->patience_ms * 1e-3;
-  double deadline = now () + patience;
+  double deadline = machine_now () + patience;
   sigset_t all, before;
   pthread_t thread;
 
   sigfillset (&all);
   pthread_sigmask (SIG_SETMASK, &all, &before);
-  if (pthread_create (&thread, 0, remote_main, r))
-    fail ("no thread");
-
+  fail_if (pthread_create (&thread, 0, remote_main, r), "no thread");
   pthread_sigmask (SIG_SETMASK, &before, 0);
 
-  for (w->want = EV_READ, owed = 1; w->want && r->done >= 0 && now () < deadline; )
+  for (w->want = EV_READ, owed = 1; w->want && r->done >= 0 && machine_now () < deadline; )
     run_for (patience);
 
   pthread_join (thread, 0);
 
   if (w->want && r->done > 0 && events_of (world_poll (w->slot)) & EV_READ)
-    fail ("slept through: watcher %d (slot %d, %s, fd %d) has become readable meanwhile",
-          number (w), w->slot, world_kind_name (world [w->slot].kind), w->io.fd);
+    fail_watcher (w, "slept through", EV_READ, "never got");
 
   owed = w->want = 0;
   tally->wakeups += r->done > 0;
 }
 
-static int
-op_remote (const unsigned char *a)
+OPERATION (REMOTE)
 {
-  int slot = slot_of (a);
-  struct watcher *w = frozen || checking || depth ? 0 : wakes (slot);
-  struct remote r = { world [slot].fd, w ? w->io.fd : -1, { 0, (a [3] & 7) * 10000 }, 0 };
+  struct watcher *w = wakes (c->slot);
+  struct remote r = { world [c->slot].fd, w ? w->io.fd : -1, { 0, (c->how & 7) * 10000 }, 0 };
 
   if (!w)
     return 0;
 
-  trace ("run, ONCE, while another thread writes to slot %d (fd %d) for w%d", slot, r.fd, number (w));
-  world_sample (slot);
+  world_sample (c->slot);
   checking = 1;
   sleep_until_woken (w, &r);
   checking = 0;
-  world_sample (slot);
-  return 1;
-}
-
-static int
-op_check (const unsigned char *a)
-{
-  if (checking)
-    return 0;
-
-  trace ("check%s", a [3] & 1 ? ", blocking" : "");
-  check (a [3] & 1, 1 + (a [3] >> 1 & 1));
-  return 1;
-}
-
-static int
-op_nest (const unsigned char *a)
-{
-  static const char *const where [3] = { "next", "prepare", "check" };
-
-  inner       = 1 + a [3] % 6;
-  inner_where = (a [3] >> 4) % 3;
-  trace ("in the %s callback:", where [inner_where]);
-  return 1;
-}
-
-static int
-op_timer (const unsigned char *a)
-{
-  if (ev_is_active (&timer_w))
-    return 0;
-
-  trace ("timer");
-  ev_timer_set (&timer_w, a [3] & 1 ? 1e-4 : 0., 0.);
-  ev_timer_start (loop, &timer_w);
-  owed_others [OWED_TIMER] = 1;
-  return 1;
-}
-
-static int
-op_async (const unsigned char *a)
-{
-  trace ("async");
-  owed_others [OWED_ASYNC] = 1;
-  ev_async_send (loop, &async_w);
-  return 1;
-}
-
-static int
-op_signal (const unsigned char *a)
-{
-  if (!ev_is_active (&signal_w))
-    return 0;
-
-  trace ("signal");
-  owed_others [OWED_SIGNAL] = 1;
-  raise (SIGUSR1);
-  return 1;
-}
-
-static int
-op_renew (const unsigned char *a)
-{
-  trace ("ev_loop_fork without a fork");
-  ev_loop_fork (loop);
-  return 1;
-}
-
-static int
-op_busy (const unsigned char *a)
-{
-#if MACHINE_STATS
-  ev_linuxaio_busy_poll (loop, a [3] & 1 ? 2e-5 : 0.);
-  return 1;
-#else
-  return 0;
-#endif
-}
-
-static int
-op_fault (const unsigned char *a)
-{
-  const char *what = seam_fail (a [1], a [2], 1 + a [3] % 8);
-
-  if (!what)
-    return 0;
-
-  trace ("the next but %d %s", a [3] % 8, what);
-  ++tally->faults;
+  world_sample (c->slot);
   return 1;
 }
 
 /* what the child does: keeps its hands off the files, or the parent would not know what they are like */
 static void
-child_main (const unsigned char *a, const unsigned char *end, int verdict)
+child_main (int how, const unsigned char *end, int verdict)
 {
   prctl (PR_SET_PDEATHSIG, SIGKILL);
   frozen = 1;
@@ -1280,82 +1071,121 @@ child_main (const unsigned char *a, const unsigned char *end, int verdict)
   owed_others [OWED_SIGNAL] = 0;
   pc_end = end;
 
-  if (a [3] & 1 || !notices_forks ())
+  if (how & 1 || !notices_forks ())
     ev_loop_fork (loop);
 
   while (pc < pc_end)
     step ();
 
-  if (a [3] & 2)
+  if (how & 2)
     ev_loop_destroy (loop);
   else
-    check (a [3] >> 4 & 1, 2);
+    check (how >> 4 & 1, 2);
 
-  if (write (verdict, "", 1) != 1)
-    fail ("the child cannot tell its verdict");
-
+  fail_if (write (verdict, "", 1) != 1, "the child cannot tell its verdict");
   _exit (0);
 }
 
-/* the child runs the next few operations and a check; the parent goes on once it is done */
-static int
-op_fork (const unsigned char *a)
+/* the child runs the next few operations and a check, or destroys the loop; the parent goes on once it is done */
+OPERATION (FORK)
 {
-  int count = a [3] >> 2 & 3;
+  int count = c->how >> 2 & 3;
   const unsigned char *end = pc + count * MACHINE_OP < pc_end ? pc + count * MACHINE_OP : pc_end;
   int verdict [2];
-  char c;
+  char told;
   pid_t pid;
 
   /* forking is dear, and so are its children while they exit */
-  if (frozen || a [2] >= 32 || childcnt == 16 || pipe (verdict))
+  if (c->high >= 32 || childcnt == 16 || pipe (verdict))
     return 0;
-
-  trace ("fork: the child%s runs %d operations, then %s",
-         a [3] & 1 || !notices_forks () ? " calls ev_loop_fork," : "", (int)(end - pc) / MACHINE_OP,
-         a [3] & 2 ? "destroys the loop" : "checks");
 
   /* what is pending was true, even if it is not for the child (signals) */
   world_sample_all ();
   pid = fork ();
+  fail_if (pid < 0, "no child");
+
   if (!pid)
     {
       close (verdict [0]);
-      child_main (a, end, verdict [1]);
+      child_main (c->how, end, verdict [1]);
     }
 
   close (verdict [1]);
-  if (pid > 0)
-    {
-      children [childcnt++] = pid;
-      pc = end;
-      ++tally->forks;
-      if (read (verdict [0], &c, 1) != 1)
-        fail ("a forked child did not survive its check");
-    }
-
+  children [childcnt++] = pid;
+  pc = end;
+  ++tally->forks;
+  fail_if (read (verdict [0], &told, 1) != 1, "a forked child did not survive its check");
   close (verdict [0]);
-  return pid > 0;
+  return 1;
 }
 
 /*****************************************************************************/
 /* execution */
 
+static const struct
+{
+  int (*run) (const struct call *c);
+  const char *name;
+  int weight, needs;
+} ops [OP_COUNT] = {
+#define X(name, weight, needs) { op_ ## name, #name, weight, needs },
+  MACHINE_OPS (X)
+#undef X
+};
+
+enum machine_opcode
+machine_opcode_of (unsigned char byte)
+{
+  int op = 0, left = byte;
+
+  while (op < OP_COUNT && left >= ops [op].weight)
+    left -= ops [op++].weight;
+
+  return op < OP_COUNT ? (enum machine_opcode)op : OP_CHECK;
+}
+
+static int
+applies (const struct call *c, int needs)
+{
+  return !((needs & OPEN) == OPEN && world [c->slot].fd < 0)
+      && !((needs & BOUND) == BOUND && c->w->slot < 0)
+      && !((needs & ACTIVE) == ACTIVE && !ev_is_active (&c->w->io))
+      && !(needs & PARENT && frozen)
+      && !(needs & TOP && (depth || checking));
+}
+
+static void
+trace_call (const struct call *c, int op)
+{
+  char slot [80] = "", w [80] = "";
+
+  if (ops [op].needs & SLOT)
+    sprintf (slot, " slot %d (%s, fd %d)", c->slot, world_kind_name (world [c->slot].kind), world [c->slot].fd);
+
+  if (ops [op].needs & WATCHER)
+    sprintf (w, " w%d (slot %d, fd %d, events %x, %sactive)", (int)(c->w - watchers),
+             c->w->slot, c->w->io.fd, c->w->io.events & EVERYTHING, ev_is_active (&c->w->io) ? "" : "not ");
+
+  trace ("%s%s%s, how %d", ops [op].name, slot, w, c->how);
+}
+
 static void
 step (void)
 {
-  static int (*const ops [OP_COUNT]) (const unsigned char *a) = {
-    op_open, op_close, op_close_first, op_reopen, op_dup, op_dup_over,
-    op_write, op_read, op_fill, op_drain, op_shutdown, op_reset,
-    op_set, op_start, op_stop, op_restart, op_modify, op_priority, op_feed, op_feed_fd, op_clear,
-    op_open_many, op_close_many, op_set_many, op_stop_many,
-    op_nowait, op_block, op_check, op_nest, op_timer, op_async, op_signal, op_renew, op_fork, op_busy, op_fault,
-    op_remote
-  };
   const unsigned char *a = pc;
+  enum machine_opcode op = machine_opcode_of (*a);
+  int which = a [1] | a [2] << 8;
+  struct call c = { which % world_size, watchers + which % watchercnt, a [1], a [2], a [3] };
 
   pc += MACHINE_OP;
-  tally->operations += !!ops [machine_opcode_of (*a)] (a);
+
+  if (!applies (&c, ops [op].needs))
+    return;
+
+  if (options->trace)
+    trace_call (&c, op);
+
+  tally->operations += !!ops [op].run (&c);
 }
 
 static void *
@@ -1370,35 +1200,41 @@ allocate (void *ptr, long size) EV_NOEXCEPT
   return 0;
 }
 
-/* the header picks one of a few sizes, ring sizes and flags */
+/* the header picks one of a few sizes, the policy, and flags */
 static void
 configure (const unsigned char *header)
 {
-  static const int sizes [16] = { 4, 6, 8, 8, 12, 12, 16, 16, 24, 24, 48, 48, 100, 300, 300, 2400 };
+  static const short sizes  [16] = { 4, 6, 8, 8, 12, 12, 16, 16, 24, 24, 48, 48, 100, 300, 300, 2400 };
+  static const short firsts  [8] = { 1, 2, 4, 8, 16, 30, 62, 62 };
+  static const short nexts   [8] = { 2, 6, 16, 40, 62, 254, 1022, 1022 };
+  static const short worths  [4] = { 1, 4, 60, 1000 };
   unsigned flags = options->backend | EVFLAG_NOENV;
   int i;
 
-  seam_reset ();
-  seam_limits (header [1], header [3]);
-  seam_ring = header [3] >= 192 ? header [3] % SEAM_RINGS : SEAM_RING_GOOD;
+  fault_reset ();
+  knob_first = firsts [header [1] & 7];
+  knob_next  = nexts [header [1] >> 3 & 7];
+  knob_worth = worths [header [1] >> 6];
+  fault_ring = header [3] >= 224 ? header [3] % FAULT_RINGS : FAULT_RING_GOOD;
 
   if (options->arrange)
     options->arrange ();
 
-  if (header [2] & 1)
-    flags |= EVFLAG_FORKCHECK;
-
-  personal_files = (header [2] & 96) == 96;
-
-  if (header [2] & 2 && personal_files)
-    flags |= EVFLAG_SIGNALFD;
-
-  if (header [2] & 4)
-    flags |= EVFLAG_NOTIMERFD;
+  flags |= header [2] & 1 ? EVFLAG_FORKCHECK : 0;
+  flags |= header [2] & 2 ? EVFLAG_SIGNALFD : 0;
+  flags |= header [2] & 4 ? EVFLAG_NOTIMERFD : 0;
+  flags |= header [2] & 32 && flags & EVBACKEND_LINUXAIO ? EVBACKEND_EPOLL : 0;
 
   loop = ev_loop_new (flags);
-  if (!loop)
-    fail ("no loop");
+  fail_if (!loop, "no loop");
+
+  if (header [2] & 64)
+    ev_linuxaio_busy_poll (loop, 1e-9);
+
+  sociable = header [3] & 1;
+  shared   = header [2] & 128;
+  if (shared)
+    ev_set_loop_release_cb (loop, release_cb, acquire_cb);
 
   world_init (sizes [header [0] & 15]);
   watchercnt = world_size + world_size / 2;
@@ -1438,6 +1274,7 @@ stop_helpers (void)
   ev_signal_stop (loop, &signal_w);
 }
 
+/* open descriptors, or mappings of rings: lines of a file or names of a directory with that in them */
 static int
 count_descriptors (void)
 {
@@ -1484,7 +1321,7 @@ finish (int stop_first)
   tally_stats ();
   ev_loop_destroy (loop);
   world_done ();
-  children_wait ();
+  children_alive (0);
   free (watchers);
   free (active);
   watchercnt = activecnt = 0;
@@ -1526,6 +1363,6 @@ machine_run (const unsigned char *program, size_t size,
   if (count_descriptors () != descriptors)
     fail ("%d descriptors before, %d after", descriptors, count_descriptors ());
 
-  if (!seam_destroyer && count_rings ())
+  if (!fault_destroyer && count_rings ())
     fail ("%d rings are still mapped after ev_loop_destroy", count_rings ());
 }

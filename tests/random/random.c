@@ -2,9 +2,12 @@
  * random - runs random programs of loop operations and judges them by poll(2)
  *
  *   random [-s seed] [-n operations] [-j jobs] [-b backend] [-p patience] [-l] [-o file]
- *   random -r file... runs programs from files, printing what they do with -t
+ *   random -r file...     runs programs from files, printing what they do with -t
+ *   random -S file...     runs each of them again and again; each time another call of
+ *                         the backend fails, in each way it can, once or from then on
+ *   random -r -f io_submit:3:EPERM[+] file   one of these, + for from then on
  *
- * A program that breaks a rule is cut down to a short one that still does,
+ * A random program that breaks a rule is cut down to a short one that still does,
  * which is printed, and stored in the file given with -o. -p is the time in
  * milliseconds after which an event counts as lost; -l does not look for leaks.
  */
@@ -12,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,10 +30,13 @@
 
 #include "ev.h"
 #include "machine.h"
-#include "seam.h"
+#include "fault.h"
 
 #define JOBS_MAX       64
 #define SIZE_MAX_OPS   24000
+#define PROGRAM_MAX    (MACHINE_HEADER + SIZE_MAX_OPS * 2 * MACHINE_OP)
+#define TRIALS_MAX     200000
+#define STRIDE(calls)  ((calls) / 60 + 1)
 #define HANG_SECONDS   60    /* without an operation, beyond the patience: the loop never returned */
 #define SHRINK_TRIES   4000
 #define SHRINK_SECONDS 200.  /* how long to look for a shorter program */
@@ -39,12 +46,23 @@ struct report
 {
   struct machine_tally tally;
   unsigned long program;     /* number of the one that runs */
+  unsigned long calls [FAULT_COUNT], failures;
   char failure [400];
+};
+
+/* a program from a file, and what fails in it */
+struct trial
+{
+  const char *path;
+  int call, error, nth, lasting;
 };
 
 static struct report *reports;      /* one a job, the last one for replays */
 static struct report *mine;
 static struct machine_options options;
+static struct trial *trials;        /* instead of random programs, if there are any */
+static const struct trial *current;
+static unsigned long trialcnt;
 static uint64_t seed;
 static unsigned long wanted = 200000;
 static int jobs = 2;
@@ -108,7 +126,7 @@ generate (unsigned char *program, unsigned long index)
   if (random_below (2))
     enabled [OP_FAULT] = 0;
 
-  enabled [OP_OPEN] = enabled [OP_SET] = 1;
+  enabled [OP_MAKE] = enabled [OP_SET] = 1;
 
   for (i = 0; i < count * MACHINE_OP; ++i)
     do
@@ -130,16 +148,45 @@ worker_failed (const char *what)
   _exit (1);
 }
 
+static size_t
+load (const char *path, unsigned char *program)
+{
+  FILE *f = fopen (path, "r");
+  size_t size;
+
+  if (!f)
+    {
+      fprintf (stderr, "random: %s: %s\n", path, strerror (errno));
+      exit (1);
+    }
+
+  size = fread (program, 1, PROGRAM_MAX, f);
+  fclose (f);
+  return size;
+}
+
+static void
+arrange (void)
+{
+  if (current && current->error)
+    fault_arrange (current->call, current->error, current->nth, current->lasting);
+}
+
 static void
 worker_main (int job)
 {
-  static unsigned char program [MACHINE_HEADER + SIZE_MAX_OPS * 2 * MACHINE_OP];
+  static unsigned char program [PROGRAM_MAX];
   unsigned long share = wanted / jobs + (job < (int)(wanted % jobs));
 
-  options.limit = share;
+  options.limit = trialcnt ? 0 : share;
 
-  for (mine->program = job; mine->tally.operations < share; mine->program += jobs)
-    machine_run (program, generate (program, mine->program), &options, &mine->tally);
+  for (mine->program = job; trialcnt ? mine->program < trialcnt : mine->tally.operations < share; mine->program += jobs)
+    {
+      current = trialcnt ? trials + mine->program : 0;
+      machine_run (program, current ? load (current->path, program) : generate (program, mine->program),
+                   &options, &mine->tally);
+      mine->failures += !!fault_failures;
+    }
 
   exit (0);
 }
@@ -170,15 +217,6 @@ start (struct report *report)
     }
 
   return pid;
-}
-
-static double
-now (void)
-{
-  struct timespec ts;
-
-  clock_gettime (CLOCK_MONOTONIC, &ts);
-  return ts.tv_sec + ts.tv_nsec * 1e-9;
 }
 
 /* why a worker ended, in its report; returns whether it failed */
@@ -226,9 +264,9 @@ wait_for_one (const pid_t *pids, int count)
           if (!since [i] || seen [i] != t->operations + t->checks)
             {
               seen [i]  = t->operations + t->checks;
-              since [i] = now ();
+              since [i] = machine_now ();
             }
-          else if (now () - since [i] > HANG_SECONDS + options.patience_ms * 1e-3)
+          else if (machine_now () - since [i] > HANG_SECONDS + options.patience_ms * 1e-3)
             {
               strcpy (reports [i].failure, "hangs");
               kill (pids [i], SIGKILL);
@@ -251,7 +289,7 @@ fails (const unsigned char *program, size_t size, int trace)
 {
   struct report *report = reports + jobs;
   int status = 0;
-  double since = now ();
+  double since = machine_now ();
   pid_t pid;
 
   memset (report, 0, sizeof (*report));
@@ -271,6 +309,7 @@ fails (const unsigned char *program, size_t size, int trace)
         }
 
       machine_run (program, size, &options, &report->tally);
+      memcpy (report->calls, fault_calls, sizeof (report->calls));
       exit (0);
     }
 
@@ -278,7 +317,7 @@ fails (const unsigned char *program, size_t size, int trace)
     {
       const struct timespec tick = { 0, 2000000 };
 
-      if (now () - since > HANG_SECONDS / 2 + options.patience_ms * 1e-3)
+      if (machine_now () - since > HANG_SECONDS / 2 + options.patience_ms * 1e-3)
         {
           strcpy (report->failure, "hangs");
           kill (pid, SIGKILL);
@@ -294,7 +333,7 @@ fails (const unsigned char *program, size_t size, int trace)
 static int
 still_fails (const unsigned char *program, size_t size, int runs)
 {
-  while (runs-- && shrink_tries++ < SHRINK_TRIES && now () < shrink_end)
+  while (runs-- && shrink_tries++ < SHRINK_TRIES && machine_now () < shrink_end)
     if (fails (program, size, 0))
       return 1;
 
@@ -370,7 +409,7 @@ investigate (unsigned char *program, size_t size)
   int runs;
 
   shrink_tries = 0;
-  shrink_end   = now () + SHRINK_SECONDS;
+  shrink_end   = machine_now () + SHRINK_SECONDS;
   options.patience_ms /= 10;
 
   for (i = 0; i < 5; ++i)
@@ -385,7 +424,7 @@ investigate (unsigned char *program, size_t size)
           before = size;
           size   = shrink_operations (program, size, runs);
         }
-      while (size < before && now () < shrink_end);
+      while (size < before && machine_now () < shrink_end);
 
       shrink_bytes (program, size, runs);
     }
@@ -408,15 +447,10 @@ investigate (unsigned char *program, size_t size)
 static void
 print_tally (const struct machine_tally *t)
 {
-  printf ("%lu operations, %lu checks, %lu events owed and delivered, %lu wake-ups by another thread, "
-          "%lu closes seen by the peer, %lu forks, %lu faults\n",
-          t->operations, t->checks, t->deliveries, t->wakeups, t->closes, t->forks, t->faults);
-
-  if (t->submitted)
-    printf ("ring: %lu requests (%lu completed, %lu cancelled, %lu refused), %lu regrowths, "
-            "fds moved to epoll %lu, to the ring %lu; %lu found writable before epoll was told\n",
-            t->submitted, t->completed, t->cancelled, t->refused,
-            t->regrowths, t->moved_to_epoll, t->moved_to_ring, t->probe_hits);
+#define X(name, text) printf ("%lu " text ", ", t->name);
+  MACHINE_TALLY (X)
+#undef X
+  putchar ('\n');
 }
 
 static void
@@ -434,22 +468,24 @@ add_tally (struct machine_tally *sum, const struct machine_tally *t)
 static int
 idle_test (const struct machine_tally *t)
 {
-  return MACHINE_STATS && options.backend == EVBACKEND_LINUXAIO && t->operations >= 100000
-      && !(t->submitted && t->cancelled && t->refused && t->regrowths && t->moved_to_epoll
-           && t->moved_to_ring && t->probe_hits && t->overflowed && t->on_ring && t->wakeups && t->closes && t->forks
-           && (t->faults || !SEAM_CONNECTED));
+  const unsigned long *n = (const unsigned long *)t;
+  size_t all = options.backend != EVBACKEND_LINUXAIO ? offsetof (struct machine_tally, rings)
+               : FAULTS ? sizeof (*t) : offsetof (struct machine_tally, faults);
+  size_t i;
+
+  for (i = 0; i < all / sizeof (*n); ++i)
+    if (!n [i] && t->operations >= 100000)
+      return 1;
+
+  return 0;
 }
 
+/* runs everything by jobs workers; returns the job that has failed, -1: none has */
 static int
-run_all (void)
+run_jobs (void)
 {
-  static unsigned char program [MACHINE_HEADER + SIZE_MAX_OPS * 2 * MACHINE_OP];
-  struct machine_tally sum = { 0 };
   pid_t pids [JOBS_MAX];
   int i, left = jobs, failed = -1;
-  double began = now ();
-
-  printf ("seed %llu, %lu operations, %d jobs\n", (unsigned long long)seed, wanted, jobs);
 
   for (i = 0; i < jobs; ++i)
     if (!(pids [i] = start (reports + i)))
@@ -472,6 +508,20 @@ run_all (void)
         waitpid (pids [i], 0, 0);
       }
 
+  return failed;
+}
+
+static int
+run_all (void)
+{
+  static unsigned char program [PROGRAM_MAX];
+  struct machine_tally sum = { 0 };
+  double began = machine_now ();
+  int i, failed;
+
+  printf ("seed %llu, %lu operations, %d jobs\n", (unsigned long long)seed, wanted, jobs);
+  failed = run_jobs ();
+
   for (i = 0; i < jobs; ++i)
     add_tally (&sum, &reports [i].tally);
 
@@ -492,31 +542,109 @@ run_all (void)
       return 1;
     }
 
-  printf ("no finding (%.0f s)\n", now () - began);
+  printf ("no finding (%.0f s)\n", machine_now () - began);
   return 0;
 }
 
+/*****************************************************************************/
+/* programs from files, with and without failures */
+
 static int
-replay (const char *path, int trace)
+replay (const struct trial *t, int trace)
 {
-  static unsigned char program [1 << 20];
-  FILE *f = fopen (path, "r");
-  size_t size;
+  static unsigned char program [PROGRAM_MAX];
 
-  if (!f)
-    {
-      fprintf (stderr, "random: %s: %s\n", path, strerror (errno));
-      return 1;
-    }
-
-  size = fread (program, 1, sizeof (program), f);
-  fclose (f);
-
-  if (!fails (program, size, trace))
+  current = t;
+  if (!fails (program, load (t->path, program), trace))
     return 0;
 
-  printf ("FAILED: %s: %s\n", path, reports [jobs].failure);
+  printf ("FAILED: %s: %s\n", t->path, reports [jobs].failure);
   return 1;
+}
+
+/* the calls of a run in which nothing fails say what can fail */
+static void
+plan_trials (const char *path, unsigned long *calls)
+{
+  struct trial t = { path, 0, 0, 0, 0 };
+  int call, i, run;
+
+  memset (calls, 0, sizeof (*calls) * FAULT_COUNT);
+
+  /* how often each call is made depends on kernel workers, too */
+  for (run = 0; run < 3; ++run)
+    for (call = replay (&t, 0) ? exit (1), 0 : 0; call < FAULT_COUNT; ++call)
+      if (reports [jobs].calls [call] > calls [call])
+        calls [call] = reports [jobs].calls [call];
+
+  /* of what is called often, each call fails in some of the ways */
+  for (t.call = 0; t.call < FAULT_COUNT; ++t.call)
+    for (i = 0; (t.error = fault_error (t.call, i)); ++i)
+      for (t.nth = 1 + i % STRIDE (calls [t.call]); t.nth <= (int)calls [t.call]; t.nth += STRIDE (calls [t.call]))
+        for (t.lasting = 0; t.lasting <= (t.error != EINTR) && trialcnt < TRIALS_MAX; ++t.lasting)
+          trials [trialcnt++] = t;
+}
+
+static int
+sweep (char **paths)
+{
+  unsigned long calls [FAULT_COUNT], sum [FAULT_COUNT] = { 0 }, happened = 0;
+  int i, failed;
+
+  trials = (struct trial *)calloc (TRIALS_MAX, sizeof (*trials));
+
+  for (; *paths; ++paths)
+    for (plan_trials (*paths, calls), i = 0; i < FAULT_COUNT; ++i)
+      sum [i] += calls [i];
+
+  for (i = 0; i < FAULT_COUNT; ++i)
+    {
+      printf ("%s%lu %s", i ? ", " : "", sum [i], fault_name (i));
+
+      if (!sum [i])
+        return printf ("\nFAILED: no program calls %s\n", fault_name (i)), 1;
+    }
+
+  failed = run_jobs ();
+
+  for (i = 0; i < jobs; ++i)
+    happened += reports [i].failures;
+
+  printf ("\n%lu failures arranged, %lu happened%s\n", trialcnt, happened, failed < 0 ? ": no finding" : "");
+
+  if (failed >= 0)
+    {
+      const struct trial *t = trials + reports [failed].program;
+
+      printf ("FAILED: -r -f %s:%d:%s%s %s: %s\n", fault_name (t->call), t->nth, fault_error_name (t->error),
+              t->lasting ? "+" : "", t->path, reports [failed].failure);
+    }
+  else if (happened < trialcnt / 2)
+    printf ("FAILED: too many failures were never reached\n");
+  else
+    return 0;
+
+  return 1;
+}
+
+/* call:number:error, + at the end: and all later ones */
+static void
+read_trial (struct trial *t, const char *text)
+{
+  char call [32], error [32];
+  int i;
+
+  if (sscanf (text, "%31[^:]:%d:%31[^+]", call, &t->nth, error) == 3)
+    for (t->call = 0; t->call < FAULT_COUNT; ++t->call)
+      for (i = 0; (t->error = fault_error (t->call, i)); ++i)
+        if (!strcmp (fault_name (t->call), call) && !strcmp (fault_error_name (t->error), error))
+          {
+            t->lasting = text [strlen (text) - 1] == '+';
+            return;
+          }
+
+  fprintf (stderr, "random: %s is no failure\n", text);
+  exit (1);
 }
 
 static unsigned
@@ -560,13 +688,15 @@ prepare (void)
 int
 main (int argc, char **argv)
 {
-  int c, trace = 0, replays = 0, bad = 0;
+  struct trial t = { 0 };
+  int c, trace = 0, mode = 0, bad = 0;
 
   seed = (uint64_t)time (0) * 1000 + getpid () % 1000;
   options.backend     = EVBACKEND_LINUXAIO;
   options.patience_ms = 10000;
+  options.arrange     = arrange;
 
-  while ((c = getopt (argc, argv, "s:n:j:b:o:p:lrt")) != -1)
+  while ((c = getopt (argc, argv, "s:n:j:b:o:p:f:lrtS")) != -1)
     switch (c)
       {
         case 's': seed    = strtoull (optarg, 0, 10); break;
@@ -574,10 +704,12 @@ main (int argc, char **argv)
         case 'j': jobs    = atoi (optarg); break;
         case 'b': options.backend = backend_of (optarg); break;
         case 'p': options.patience_ms = atoi (optarg); break;
+        case 'f': read_trial (&t, optarg); break;
         case 'l': options.ignore_leaks = 1; break;
         case 'o': output  = optarg; break;
         case 't': trace   = 1; break;
-        case 'r': replays = 1; break;
+        case 'r':
+        case 'S': mode    = c; break;
         default : return 1;
       }
 
@@ -589,11 +721,17 @@ main (int argc, char **argv)
 
   prepare ();
 
-  if (!replays)
+  if (mode == 'S')
+    return sweep (argv + optind);
+
+  if (!mode)
     return run_all ();
 
   for (; optind < argc; ++optind)
-    bad |= replay (argv [optind], trace);
+    {
+      t.path = argv [optind];
+      bad |= replay (&t, trace);
+    }
 
   return bad;
 }

@@ -1,4 +1,6 @@
-#define _GNU_SOURCE
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -29,22 +31,13 @@
 struct world_slot *world;
 int world_size;
 
-static int tcp_listener; /* accepts the other end of every TCP pair */
-static struct sockaddr_in tcp_address;
 static unsigned signals_used;
 static unsigned files;                /* open file descriptions made so far */
 static unsigned char former [8192];   /* bits: numbers that files had before */
 static char scratch [65536];
 
 /*****************************************************************************/
-/* making objects: each maker fills in fd [] and aux and returns the number of ends */
-
-struct object
-{
-  int fd [2];
-  int aux;
-  int signo;
-};
+/* making objects: each maker fills in fd [] and aux, and returns the number of ends, 0: it cannot */
 
 static void
 shrink_buffers (int fd)
@@ -56,7 +49,7 @@ shrink_buffers (int fd)
 }
 
 static int
-make_pair (struct object *o, int type)
+make_pair (struct world_object *o, int type)
 {
   if (socketpair (AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, o->fd))
     return 0;
@@ -66,12 +59,12 @@ make_pair (struct object *o, int type)
   return 2;
 }
 
-static int make_stream    (struct object *o) { return make_pair (o, SOCK_STREAM   ); }
-static int make_dgram     (struct object *o) { return make_pair (o, SOCK_DGRAM    ); }
-static int make_seqpacket (struct object *o) { return make_pair (o, SOCK_SEQPACKET); }
+static int make_stream    (struct world_object *o) { return make_pair (o, SOCK_STREAM   ); }
+static int make_dgram     (struct world_object *o) { return make_pair (o, SOCK_DGRAM    ); }
+static int make_seqpacket (struct world_object *o) { return make_pair (o, SOCK_SEQPACKET); }
 
 static int
-make_pipe (struct object *o)
+make_pipe (struct world_object *o)
 {
   if (pipe2 (o->fd, O_NONBLOCK | O_CLOEXEC))
     return 0;
@@ -82,7 +75,7 @@ make_pipe (struct object *o)
 
 /* a pipe reopened O_RDWR through /proc is what an O_RDWR FIFO is, and needs no file system */
 static int
-make_fifo (struct object *o)
+make_fifo (struct world_object *o)
 {
   char path [32];
   int ends [2];
@@ -95,47 +88,44 @@ make_fifo (struct object *o)
   o->fd [0] = open (path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
   close (ends [0]);
   close (ends [1]);
-  return o->fd [0] >= 0;
+  return 1;
 }
 
 static int
-make_pty (struct object *o)
+make_pty (struct world_object *o)
 {
   struct termios raw;
 
   o->fd [0] = posix_openpt (O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-  if (o->fd [0] < 0)
+  if (o->fd [0] < 0 || grantpt (o->fd [0]) || unlockpt (o->fd [0]))
     return 0;
 
-  if (!grantpt (o->fd [0])
-      && !unlockpt (o->fd [0])
-      && (o->fd [1] = open (ptsname (o->fd [0]), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)) >= 0)
-    {
-      tcgetattr (o->fd [1], &raw);
-      cfmakeraw (&raw);
-      tcsetattr (o->fd [1], TCSANOW, &raw);
-      return 2;
-    }
+  o->fd [1] = open (ptsname (o->fd [0]), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  tcgetattr (o->fd [1], &raw);
+  cfmakeraw (&raw);
+  tcsetattr (o->fd [1], TCSANOW, &raw);
+  return 2;
+}
 
-  close (o->fd [0]);
-  return 0;
+static int
+new_socket (int family, int type)
+{
+  return socket (family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
 static int
 loopback_socket (int type, struct sockaddr_in *address)
 {
   socklen_t length = sizeof (*address);
-  int fd = socket (AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-  if (fd < 0)
-    return -1;
+  int fd = new_socket (AF_INET, type);
 
   memset (address, 0, sizeof (*address));
   address->sin_family = AF_INET;
   address->sin_addr.s_addr = htonl (INADDR_LOOPBACK);
 
   if (!bind (fd, (struct sockaddr *)address, sizeof (*address))
-      && !getsockname (fd, (struct sockaddr *)address, &length))
+      && !getsockname (fd, (struct sockaddr *)address, &length)
+      && (type != SOCK_STREAM || !listen (fd, 8)))
     return fd;
 
   close (fd);
@@ -143,245 +133,156 @@ loopback_socket (int type, struct sockaddr_in *address)
 }
 
 static int
-listening_socket (struct sockaddr_in *address)
+connect_to (int fd, const void *address, socklen_t length)
 {
-  int fd = loopback_socket (SOCK_STREAM, address);
-
-  if (fd < 0 || !listen (fd, 8))
-    return fd;
-
-  close (fd);
-  return -1;
+  return connect (fd, (const struct sockaddr *)address, length) && errno != EINPROGRESS ? -1 : 0;
 }
 
 static int
-tcp_connect (const struct sockaddr_in *address)
+make_tcp (struct world_object *o)
 {
-  int fd = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  struct sockaddr_in a;
+  struct pollfd p = { loopback_socket (SOCK_STREAM, &a), POLLIN, 0 };
 
-  if (fd < 0)
-    return -1;
+  o->fd [0] = new_socket (AF_INET, SOCK_STREAM);
+  shrink_buffers (o->fd [0]);
 
-  shrink_buffers (fd);
-  if (!connect (fd, (const struct sockaddr *)address, sizeof (*address)) || errno == EINPROGRESS)
-    return fd;
+  if (!connect_to (o->fd [0], &a, sizeof (a)) && poll (&p, 1, 1000) == 1)
+    o->fd [1] = accept4 (p.fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-  close (fd);
-  return -1;
-}
-
-/* takes the connection that client has made, and no stranger's */
-static int
-tcp_accept_from (int listener, int client)
-{
-  struct sockaddr_in mine, peer;
-  socklen_t length = sizeof (mine);
-  struct pollfd p;
-
-  p.fd     = listener;
-  p.events = POLLIN;
-  getsockname (client, (struct sockaddr *)&mine, &length);
-
-  while (poll (&p, 1, 1000) == 1)
-    {
-      int fd;
-
-      length = sizeof (peer);
-      fd = accept4 (listener, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-      if (fd >= 0 && peer.sin_port == mine.sin_port)
-        return fd;
-
-      if (fd >= 0)
-        close (fd);
-      else if (errno != EAGAIN && errno != ECONNABORTED)
-        return -1;
-    }
-
-  return -1;
+  shrink_buffers (o->fd [1]);
+  close (p.fd);
+  return 2;
 }
 
 static int
-make_tcp (struct object *o)
-{
-  o->fd [0] = tcp_connect (&tcp_address);
-  if (o->fd [0] < 0)
-    return 0;
-
-  o->fd [1] = tcp_accept_from (tcp_listener, o->fd [0]);
-  if (o->fd [1] >= 0)
-    {
-      shrink_buffers (o->fd [1]);
-      return 2;
-    }
-
-  close (o->fd [0]);
-  return 0;
-}
-
-static int
-make_udp (struct object *o)
+make_udp (struct world_object *o)
 {
   struct sockaddr_in a, b;
 
   o->fd [0] = loopback_socket (SOCK_DGRAM, &a);
   o->fd [1] = loopback_socket (SOCK_DGRAM, &b);
-
-  if (o->fd [0] >= 0 && o->fd [1] >= 0
-      && !connect (o->fd [0], (struct sockaddr *)&b, sizeof (b))
-      && !connect (o->fd [1], (struct sockaddr *)&a, sizeof (a)))
-    return 2;
-
-  close (o->fd [0]);
-  close (o->fd [1]);
-  return 0;
+  return connect_to (o->fd [0], &b, sizeof (b)) || connect_to (o->fd [1], &a, sizeof (a)) ? 0 : 2;
 }
 
 static int
-make_udp_bound (struct object *o)
+make_udp_bound (struct world_object *o)
 {
   struct sockaddr_in a;
 
-  return (o->fd [0] = loopback_socket (SOCK_DGRAM, &a)) >= 0;
+  o->fd [0] = loopback_socket (SOCK_DGRAM, &a);
+  return 1;
 }
 
 static int
-make_listen (struct object *o)
+make_listen (struct world_object *o)
 {
   struct sockaddr_in a;
 
-  return (o->fd [0] = listening_socket (&a)) >= 0;
+  o->fd [0] = loopback_socket (SOCK_STREAM, &a);
+  return 1;
 }
 
+/* the kernel picks an abstract name when only the family is given */
 static int
-make_listen_unix (struct object *o)
+make_listen_unix (struct world_object *o)
 {
-  struct sockaddr_un a;
+  struct sockaddr_un a = { AF_UNIX, "" };
 
-  o->fd [0] = socket (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (o->fd [0] < 0)
-    return 0;
-
-  /* the kernel picks an abstract name when only the family is given */
-  a.sun_family = AF_UNIX;
-  if (!bind (o->fd [0], (struct sockaddr *)&a, sizeof (a.sun_family)) && !listen (o->fd [0], 8))
-    return 1;
-
-  close (o->fd [0]);
-  return 0;
+  o->fd [0] = new_socket (AF_UNIX, SOCK_STREAM);
+  return !bind (o->fd [0], (struct sockaddr *)&a, sizeof (a.sun_family)) && !listen (o->fd [0], 8);
 }
 
 static int
-make_connecting (struct object *o)
+make_connecting (struct world_object *o)
 {
   struct sockaddr_in a;
 
-  o->fd [0] = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  o->aux    = listening_socket (&a);
-
-  if (o->fd [0] >= 0 && o->aux >= 0)
-    return 1;
-
-  close (o->fd [0]);
-  close (o->aux);
-  return 0;
+  o->fd [0] = new_socket (AF_INET, SOCK_STREAM);
+  o->aux    = loopback_socket (SOCK_STREAM, &a);
+  return o->aux >= 0;
 }
 
 static int
-make_eventfd (struct object *o)
+make_eventfd (struct world_object *o)
 {
-  return (o->fd [0] = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC)) >= 0;
+  o->fd [0] = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+  return 1;
 }
 
 static int
-make_signalfd (struct object *o)
+make_signalfd (struct world_object *o)
 {
   sigset_t set;
-  int i;
+  int i = 0;
 
-  for (i = 0; i < SIGNALS; ++i)
-    if (!(signals_used & 1 << i))
-      {
-        sigemptyset (&set);
-        sigaddset (&set, SIGRTMIN + i);
-        sigprocmask (SIG_BLOCK, &set, 0);
+  while (signals_used & 1 << i)
+    if (++i == SIGNALS)
+      return 0;
 
-        o->fd [0] = signalfd (-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-        if (o->fd [0] < 0)
-          return 0;
-
-        o->signo = i + 1;
-        signals_used |= 1 << i;
-        return 1;
-      }
-
-  return 0;
+  sigemptyset (&set);
+  sigaddset (&set, SIGRTMIN + i);
+  sigprocmask (SIG_BLOCK, &set, 0);
+  o->fd [0] = signalfd (-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+  o->signo  = i + 1;
+  signals_used |= 1 << i;
+  return 1;
 }
 
 static int
-make_timerfd (struct object *o)
+make_timerfd (struct world_object *o)
 {
-  return (o->fd [0] = timerfd_create (CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) >= 0;
+  o->fd [0] = timerfd_create (CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  return 1;
 }
 
 static int
-make_epoll (struct object *o)
+make_epoll (struct world_object *o)
 {
-  struct epoll_event ev;
+  struct epoll_event ev = { EPOLLIN, { 0 } };
 
   o->fd [0] = epoll_create1 (EPOLL_CLOEXEC);
   o->aux    = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
-
-  memset (&ev, 0, sizeof (ev));
-  ev.events = EPOLLIN;
-  if (o->fd [0] >= 0 && o->aux >= 0 && !epoll_ctl (o->fd [0], EPOLL_CTL_ADD, o->aux, &ev))
-    return 1;
-
-  close (o->fd [0]);
-  close (o->aux);
-  return 0;
+  return !epoll_ctl (o->fd [0], EPOLL_CTL_ADD, o->aux, &ev);
 }
 
 static int
-make_memfd (struct object *o)
+make_memfd (struct world_object *o)
 {
-  return (o->fd [0] = memfd_create ("random", MFD_CLOEXEC)) >= 0;
+  o->fd [0] = memfd_create ("world", MFD_CLOEXEC);
+  return 1;
 }
 
 /* what inotify watches is a memfd, so that nothing is left in any file system */
 static int
-make_inotify (struct object *o)
+make_inotify (struct world_object *o)
 {
   char path [32];
 
   o->fd [0] = inotify_init1 (IN_NONBLOCK | IN_CLOEXEC);
-  o->aux    = memfd_create ("random", MFD_CLOEXEC);
+  o->aux    = memfd_create ("world", MFD_CLOEXEC);
   sprintf (path, "/proc/self/fd/%d", o->aux);
-
-  if (o->fd [0] >= 0 && o->aux >= 0 && inotify_add_watch (o->fd [0], path, IN_ATTRIB) >= 0)
-    return 1;
-
-  close (o->fd [0]);
-  close (o->aux);
-  return 0;
+  return inotify_add_watch (o->fd [0], path, IN_ATTRIB) >= 0;
 }
 
 static int
-make_devnull (struct object *o)
+make_devnull (struct world_object *o)
 {
-  return (o->fd [0] = open ("/dev/null", O_RDWR | O_CLOEXEC)) >= 0;
+  o->fd [0] = open ("/dev/null", O_RDWR | O_CLOEXEC);
+  return 1;
 }
 
 static int
-make_directory (struct object *o)
+make_directory (struct world_object *o)
 {
-  return (o->fd [0] = open ("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) >= 0;
+  o->fd [0] = open ("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return 1;
 }
 
 static const struct
 {
   const char *name;
-  int (*make) (struct object *o);
+  int (*make) (struct world_object *o);
 } kinds [WORLD_KINDS] = {
   { "nothing"         , 0                },
   { "socketpair"      , make_stream      },
@@ -412,6 +313,55 @@ world_kind_name (int kind)
   return kinds [kind].name;
 }
 
+int
+world_make (struct world_object *o, int kind)
+{
+  int ends;
+
+  memset (o, 0, sizeof (*o));
+  o->fd [0] = o->fd [1] = o->aux = -1;
+  ends = kinds [kind].make ? kinds [kind].make (o) : 0;
+
+  if (ends && o->fd [0] >= 0 && (ends == 1 || o->fd [1] >= 0))
+    return ends;
+
+  world_unmake (o);
+  return 0;
+}
+
+/* a signal that nobody waits for any more must not be left pending */
+static void
+release_signal (int signo)
+{
+  static const struct timespec now;
+  sigset_t set;
+
+  sigemptyset (&set);
+  sigaddset (&set, SIGRTMIN + signo - 1);
+  while (sigtimedwait (&set, 0, &now) > 0)
+    ;
+
+  signals_used &= ~(1 << (signo - 1));
+}
+
+static void
+close_if_open (int fd)
+{
+  if (fd >= 0)
+    close (fd);
+}
+
+void
+world_unmake (struct world_object *o)
+{
+  close_if_open (o->fd [0]);
+  close_if_open (o->fd [1]);
+  close_if_open (o->aux);
+
+  if (o->signo)
+    release_signal (o->signo);
+}
+
 /*****************************************************************************/
 /* slots and groups */
 
@@ -422,8 +372,7 @@ world_init (int size)
 
   world      = (struct world_slot *)calloc (size, sizeof (*world));
   world_size = size;
-  tcp_listener = listening_socket (&tcp_address);
-  files        = 0;
+  files      = 0;
   memset (former, 0, sizeof (former));
 
   for (i = 0; i < size; ++i)
@@ -444,8 +393,6 @@ world_done (void)
   free (world);
   world      = 0;
   world_size = 0;
-
-  close (tcp_listener);
 }
 
 static int
@@ -510,7 +457,7 @@ note_number (unsigned file, int fd)
 }
 
 static void
-occupy (int slot, int fd, const struct object *o, int kind, int end)
+occupy (int slot, int fd, const struct world_object *o, int kind, int end)
 {
   struct world_slot *s = world + slot;
 
@@ -525,7 +472,7 @@ occupy (int slot, int fd, const struct object *o, int kind, int end)
 }
 
 static void
-occupy_all (int slot, int fd, const struct object *o, int kind, int ends)
+occupy_all (int slot, int fd, const struct world_object *o, int kind, int ends)
 {
   int other = ends == 2 ? free_slot (slot) : -1;
 
@@ -542,40 +489,17 @@ occupy_all (int slot, int fd, const struct object *o, int kind, int ends)
   world_sample (slot);
 }
 
-static int
-make (struct object *o, int kind)
-{
-  memset (o, 0, sizeof (*o));
-  o->fd [0] = o->fd [1] = o->aux = -1;
-  return kinds [kind].make ? kinds [kind].make (o) : 0;
-}
-
 int
 world_open (int slot, int kind)
 {
-  struct object o;
+  struct world_object o;
   int ends;
 
-  if (world [slot].fd >= 0 || !(ends = make (&o, kind)))
+  if (world [slot].fd >= 0 || !(ends = world_make (&o, kind)))
     return 0;
 
   occupy_all (slot, o.fd [0], &o, kind, ends);
   return 1;
-}
-
-/* a signal that nobody waits for any more must not be left pending */
-static void
-release_signal (int signo)
-{
-  static const struct timespec now;
-  sigset_t set;
-
-  sigemptyset (&set);
-  sigaddset (&set, SIGRTMIN + signo - 1);
-  while (sigtimedwait (&set, 0, &now) > 0)
-    ;
-
-  signals_used &= ~(1 << (signo - 1));
 }
 
 /* what is hidden behind an object goes when its last descriptor went */
@@ -593,8 +517,7 @@ leave_object (int slot)
       return;
     }
 
-  if (s->aux >= 0)
-    close (s->aux);
+  close_if_open (s->aux);
 
   if (s->signo)
     release_signal (s->signo);
@@ -620,7 +543,7 @@ world_close (int slot)
 int
 world_reopen (int slot, int kind)
 {
-  struct object o;
+  struct world_object o;
   int ends, fd = world [slot].fd;
 
   if (fd < 0)
@@ -628,7 +551,7 @@ world_reopen (int slot, int kind)
 
   world_close (slot);
 
-  if (!(ends = make (&o, kind)))
+  if (!(ends = world_make (&o, kind)))
     return 1;
 
   if (ends == 2 && o.fd [1] == fd)
@@ -784,7 +707,7 @@ write_listener (int slot)
 {
   struct sockaddr_storage a;
   socklen_t length = sizeof (a);
-  struct object none = { { -1, -1 }, -1, 0 };
+  struct world_object none = { { -1, -1 }, -1, 0 };
   int to = free_slot (slot);
   int fd;
 
@@ -792,13 +715,10 @@ write_listener (int slot)
     return -1;
 
   getsockname (world [slot].fd, (struct sockaddr *)&a, &length);
-  fd = socket (a.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0)
-    return -1;
-
-  if (connect (fd, (struct sockaddr *)&a, length) && errno != EINPROGRESS)
+  fd = new_socket (a.ss_family, SOCK_STREAM);
+  if (fd < 0 || connect_to (fd, &a, length))
     {
-      close (fd);
+      close_if_open (fd);
       return -1;
     }
 
@@ -816,7 +736,7 @@ write_connecting (int fd, int listener)
   int peer;
 
   getsockname (listener, (struct sockaddr *)&a, &length);
-  if (!connect (fd, (struct sockaddr *)&a, length) || errno == EINPROGRESS)
+  if (!connect_to (fd, &a, length))
     return 1;
 
   if ((peer = accept4 (listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC)) < 0)
@@ -832,9 +752,8 @@ write_connecting (int fd, int listener)
 static ssize_t
 expire_timer (int fd, int when)
 {
-  struct itimerspec t;
+  struct itimerspec t = { { 0, 0 }, { 0, 0 } };
 
-  memset (&t, 0, sizeof (t));
   t.it_value.tv_nsec = when ? 1 : 0;
   t.it_value.tv_sec  = when > 1 ? 1000 : 0;
   return timerfd_settime (fd, 0, &t, 0) ? -1 : 1;
@@ -866,7 +785,7 @@ write_once (int slot, size_t size)
 static ssize_t
 read_listener (int slot)
 {
-  struct object none = { { -1, -1 }, -1, 0 };
+  struct world_object none = { { -1, -1 }, -1, 0 };
   int fd = accept4 (world [slot].fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
   int to = free_slot (slot);
 

@@ -1,65 +1,12 @@
 /*
  * Which kernels may have a ring, told from what distributions really say of
- * themselves: uname, and Ubuntu's /proc/version_signature. libev is embedded,
- * since what is tested is private to it; ev.c is found with -I.
+ * themselves: uname, and Ubuntu's /proc/version_signature.
  *
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <check.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/utsname.h>
-#include <unistd.h>
-
-/* the kernel that libev believes it is on; signature: 0 where there is no such file */
-static struct
-{
-  const char *release, *version, *signature;
-} kernel;
-
-static int
-uname_as_told (struct utsname *un)
-{
-  memset (un, 0, sizeof (*un));
-  snprintf (un->release, sizeof (un->release), "%s", kernel.release);
-  snprintf (un->version, sizeof (un->version), "%s", kernel.version);
-
-  return 0;
-}
-
-static int
-open_as_told (const char *path, int flags)
-{
-  int ends [2];
-
-  if (strcmp (path, "/proc/version_signature"))
-    return open (path, flags);
-
-  if (!kernel.signature)
-    {
-      errno = ENOENT;
-      return -1;
-    }
-
-  ck_assert_int_eq (pipe (ends), 0);
-  ck_assert_int_eq (write (ends [1], kernel.signature, strlen (kernel.signature)), strlen (kernel.signature));
-  close (ends [1]);
-
-  return ends [0];
-}
-
-#define uname(un)         uname_as_told (un)
-#define open(path, flags) open_as_told (path, flags)
-
-#define EV_STANDALONE   1
-#define EV_USE_LINUXAIO 1
-
-#include "ev.c"
+#include "fault.h"
+#include "fixture.h"
 
 static const struct
 {
@@ -145,6 +92,8 @@ static const unsigned char ranges [][2][3] = {
   { {  6,  8,   5 }, { 255, 255, 255 } }  /* caeb4b0a11b3: no oops in io_getevents */
 };
 
+static int socket_fd;
+
 static unsigned
 version_of (const unsigned char v [3])
 {
@@ -163,95 +112,93 @@ in_a_range (unsigned v)
   return 0;
 }
 
-START_TEST (every_version_is_good_or_bad_as_the_change_logs_say)
+/* has the loop want a ring: it asks for one, or becomes one of the epoll backend (io_setup fails, as rings take long to destroy) */
+static int
+asks_for_a_ring (void)
 {
-  static const unsigned char majors [] = { 0, 2, 3, 4, 5, 6, 7, 8, 255 };
-  unsigned i, minor, patch;
+  ev_io io;
 
-  for (i = 0; i < sizeof (majors); ++i)
-    for (minor = 0; minor < 256; ++minor)
-      for (patch = 0; patch < 256; ++patch)
+  ev_loop_destroy (EV_A);
+  fault_arrange (FAULT_io_setup, EAGAIN, 1, 1);
+  loop = ev_loop_new (EVFLAG_NOENV | backend_flag ());
+  must (loop != 0);
+
+  ev_io_init (&io, probe_cb, socket_fd, EV_READ);
+  ev_io_start (EV_A_ &io);
+  ev_linuxaio_busy_poll (EV_A_ 1e-9);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  ev_io_stop (EV_A_ &io);
+  must (!fault_calls [FAULT_io_setup] == (ev_backend (EV_A) == EVBACKEND_EPOLL));
+  return fault_calls [FAULT_io_setup];
+}
+
+static void
+judge (const char *what, const char *release, const char *version, const char *signature, int good)
+{
+  fault_reset ();
+  fault_release   = release;
+  fault_version   = version;
+  fault_signature = signature;
+
+  if (!good != !asks_for_a_ring ())
+    give_up (__FILE__, __LINE__, "%s, \"%s\", \"%s\": said to be %s", what, release, version, good ? "bad" : "good");
+}
+
+static void
+make_socket (void)
+{
+  int fd [2];
+
+  sockets (fd);
+  socket_fd = fd [0];
+}
+
+TEST (kernels_of_distributions_are_recognized, COLD | MIXED)
+{
+  unsigned i;
+
+  make_socket ();
+
+  for (i = 0; i < sizeof (kernels) / sizeof (kernels [0]); ++i)
+    judge (kernels [i].what, kernels [i].release, kernels [i].version, kernels [i].signature, kernels [i].good);
+}
+
+/* the last of each range, the first, and their neighbours */
+TEST (versions_are_good_or_bad_as_the_change_logs_say, COLD)
+{
+  static const unsigned char patches [] = { 0, 1, 4, 5, 7, 8, 84, 85, 164, 165, 220, 221, 254 };
+  unsigned major, minor, i;
+  char release [40];
+
+  make_socket ();
+
+  for (major = 3; major < 8; ++major)
+    for (minor = 0; minor < 21; ++minor)
+      for (i = 0; i < sizeof (patches); ++i)
         {
-          unsigned v = (unsigned)majors [i] << 16 | minor << 8 | patch;
-
-          ck_assert_msg (!linuxaio_version_good (v) == !in_a_range (v),
-                         "%u.%u.%u is said to be %s", majors [i], minor, patch,
-                         linuxaio_version_good (v) ? "good" : "bad");
+          snprintf (release, sizeof (release), "%u.%u.%u", major, minor, patches [i]);
+          judge ("mainline", release, "#1 SMP", 0, in_a_range (major << 16 | minor << 8 | patches [i]));
         }
 }
-END_TEST
 
-START_TEST (versions_are_found_in_texts)
+TEST (versions_are_found_in_texts, COLD)
 {
-  ck_assert_uint_eq (linuxaio_version ("6.1.119"), 0x060177);
-  ck_assert_uint_eq (linuxaio_version ("#1 SMP Debian 6.1.0"), 0x010000); /* why the caller looks for "Debian " */
-  ck_assert_uint_eq (linuxaio_version ("Debian 5.10.237-1 (2025-05-19)"), 0x050aed);
-  ck_assert_uint_eq (linuxaio_version (" 6.8.12\n"), 0x06080c);
-  ck_assert_uint_eq (linuxaio_version ("6.8"), 0x060800);
-  ck_assert_uint_eq (linuxaio_version ("6"), 0x060000);
-  ck_assert_uint_eq (linuxaio_version ("4.19.325"), 0x0413ff);
-  ck_assert_uint_eq (linuxaio_version ("4.19.254"), 0x0413fe);
-  ck_assert_uint_eq (linuxaio_version ("4.19.99999999999999999999"), 0x0413ff);
-  ck_assert_uint_eq (linuxaio_version ("300.300.300"), 0xffffff);
-  ck_assert_uint_eq (linuxaio_version ("no version"), 0);
-  ck_assert_uint_eq (linuxaio_version (""), 0);
+  static const struct { const char *release, *version; int good; } texts [] = {
+    { "4.19.325", "", 1 }, { "4.19.99999999999999999999", "", 1 }, { "300.300.300", "", 1 }, { "6", "", 1 }, { "6.9", "", 1 },
+    { "no version", "", 0 }, { "", "", 0 }, { "v6.1.119", "", 1 }, { "-6.1", "", 1 },
+    { "5.10.0", "#1 SMP Debian 5.10.237-1 (2025-05-19)", 1 }, { "5.10.0", "6.1.0 SMP Debian 5.10.2-1", 0 }, { "5.10.0", "#6.1.0", 0 }
+  };
+  unsigned i;
+
+  make_socket ();
+
+  for (i = 0; i < sizeof (texts) / sizeof (texts [0]); ++i)
+    judge ("a text", texts [i].release, texts [i].version, 0, texts [i].good);
 }
-END_TEST
 
-START_TEST (kernels_of_distributions_are_recognized)
+TEST (kernel_that_does_not_tell_its_version_is_bad, COLD | MIXED)
 {
-  kernel.release   = kernels [_i].release;
-  kernel.version   = kernels [_i].version;
-  kernel.signature = kernels [_i].signature;
-
-  ck_assert_msg (!linuxaio_kernel_good () == !kernels [_i].good,
-                 "%s is said to be %s", kernels [_i].what, kernels [_i].good ? "bad" : "good");
-}
-END_TEST
-
-/* whatever this kernel can: a loop is made, says what it runs on, and works */
-START_TEST (loop_runs_on_epoll_where_the_ring_must_not_be_used)
-{
-  struct ev_linuxaio_stats stats;
-  aio_context_t none = 0;
-  struct ev_loop *loop;
-  int possible = syscall (SYS_io_setup, 0, &none) < 0 && errno == EINVAL;
-
-  kernel.release   = kernels [_i].release;
-  kernel.version   = kernels [_i].version;
-  kernel.signature = kernels [_i].signature;
-
-  loop = ev_loop_new (EVFLAG_NOENV | EVBACKEND_LINUXAIO);
-  ck_assert_ptr_ne (loop, 0);
-  ck_assert_uint_eq (ev_backend (EV_A), possible && kernels [_i].good ? EVBACKEND_LINUXAIO : EVBACKEND_EPOLL);
-  ck_assert_int_eq (ev_linuxaio_stats (EV_A_ &stats), ev_backend (EV_A) == EVBACKEND_LINUXAIO);
-  ev_run (EV_A_ EVRUN_NOWAIT);
-  ev_loop_destroy (EV_A);
-
-  if (!possible && kernels [_i].good)
-    printf ("%s: not tried, this kernel has no AIO\n", kernels [_i].what);
-}
-END_TEST
-
-int
-main (void)
-{
-  Suite *suite = suite_create ("kernel versions");
-  TCase *tc    = tcase_create ("versions");
-  SRunner *runner;
-  int failed;
-
-  tcase_set_timeout (tc, 60.);
-  tcase_add_test (tc, every_version_is_good_or_bad_as_the_change_logs_say);
-  tcase_add_test (tc, versions_are_found_in_texts);
-  tcase_add_loop_test (tc, kernels_of_distributions_are_recognized, 0, sizeof (kernels) / sizeof (kernels [0]));
-  tcase_add_loop_test (tc, loop_runs_on_epoll_where_the_ring_must_not_be_used, 0, sizeof (kernels) / sizeof (kernels [0]));
-  suite_add_tcase (suite, tc);
-
-  runner = srunner_create (suite);
-  srunner_run_all (runner, CK_ENV);
-  failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  make_socket ();
+  fault_arrange (FAULT_uname, EFAULT, 1, 1);
+  must (!asks_for_a_ring ());
 }

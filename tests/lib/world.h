@@ -1,5 +1,6 @@
 /*
- * the file descriptors a random program works on, and what poll(2) says of them
+ * the only maker of descriptors of all kinds; and the slots in which a random
+ * program keeps them, with what poll(2) says of them
  *
  * Every descriptor lives in a numbered slot. Slots that refer to the same
  * object (both ends of a pipe, duplicates) form a group, because an operation
@@ -34,6 +35,18 @@ enum world_kind
   WORLD_KINDS
 };
 
+/* what a kind consists of; the second end is -1 where there is none */
+struct world_object
+{
+  int fd [2];
+  int aux;           /* hidden descriptor that the object needs, or -1 */
+  int signo;
+};
+
+const char *world_kind_name (int kind);
+int world_make (struct world_object *o, int kind);  /* returns the number of ends, 0: it cannot be made here */
+void world_unmake (struct world_object *o);
+
 struct world_slot
 {
   int fd;            /* -1: empty */
@@ -49,8 +62,6 @@ struct world_slot
 
 extern struct world_slot *world;
 extern int world_size;
-
-const char *world_kind_name (int kind);
 
 void world_init (int size);   /* all slots empty */
 void world_done (void);       /* closes everything */

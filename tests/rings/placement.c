@@ -1,0 +1,551 @@
+/*
+ * What lives where: the only tests that read the statistics. None relies on a
+ * constant of policy: where one matters, it is a variable here (fault.h), or
+ * the test goes on until it happens.
+ *
+ * Copyright (c) 2026 the ev_linuxaio authors
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
+ */
+#include "fault.h"
+#include "fixture.h"
+#include "world.h"
+
+#define LONG 10000 /* rounds after which it will never happen */
+
+static struct ev_linuxaio_stats
+stats (void)
+{
+  struct ev_linuxaio_stats s;
+
+  must (ev_linuxaio_stats (EV_A_ &s, sizeof (s)));
+  must_be (s.submitted, ==, s.completed + s.cancelled + s.in_flight);
+  must_be (s.epoll_fds, ==, s.epoll_chosen + s.epoll_kind + s.epoll_refused + s.epoll_waiting);
+  must_be (s.in_flight, <=, s.ring_entries);
+  must_be (s.rings, ==, (unsigned)rings (0, 99));
+  return s;
+}
+
+static void
+poll_once (void)
+{
+  ev_run (EV_A_ EVRUN_NOWAIT);
+}
+
+/* every fd that a ring can serve is in one from now on */
+static void
+enter_rings (void)
+{
+  ev_linuxaio_busy_poll (EV_A_ 1e-9);
+  poll_once ();
+  ev_linuxaio_busy_poll (EV_A_ 0.);
+}
+
+static void
+event (probe *p)
+{
+  int before = p->count;
+
+  put (p->peer);
+  run_until (p->count, >, before);
+}
+
+/* reading and writing by turns: changes that follow events, and would each cost an epoll_ctl on epoll */
+static void
+event_and_change (probe *p)
+{
+  event (p);
+  stop (p);
+  ev_io_modify (&p->io, EV_WRITE);
+  start (p);
+  p->count = 0;
+  run_until (p->count, >, 0);
+  stop (p);
+  ev_io_modify (&p->io, EV_READ);
+  start (p);
+  poll_once ();
+}
+
+static void
+readers (probe **p, int count)
+{
+  while (count--)
+    *p++ = reader ();
+}
+
+/*****************************************************************************/
+/* the statistics themselves */
+
+TEST (other_backends_have_no_statistics, COLD)
+{
+  static const unsigned flags [] = { EVBACKEND_SELECT, EVBACKEND_POLL, EVBACKEND_EPOLL };
+  static const struct ev_linuxaio_stats zero;
+  unsigned i;
+
+  for (i = 0; i < 3; ++i)
+    {
+      struct ev_loop *other = ev_loop_new (EVFLAG_NOENV | flags [i]);
+      struct ev_linuxaio_stats s;
+
+      memset (&s, 0xff, sizeof (s));
+      ev_linuxaio_busy_poll (other, 1e-9);
+      ev_run (other, EVRUN_NOWAIT);
+      must (!ev_linuxaio_stats (other, &s, sizeof (s)));
+      must (!strcmp (s.version, "ev_linuxaio " EV_LINUXAIO_VERSION));
+      s.version = 0;
+      must (!memcmp (&s, &zero, sizeof (s)));
+      ev_loop_destroy (other);
+    }
+}
+
+/* programs that were compiled with another version pass another size */
+TEST (statistics_fill_as_much_as_the_program_has_room_for, RING)
+{
+  unsigned char small [offsetof (struct ev_linuxaio_stats, rings) + 8], large [sizeof (struct ev_linuxaio_stats) + 8];
+  struct ev_linuxaio_stats s = stats ();
+  unsigned i;
+
+  memset (small, 0xaa, sizeof (small));
+  must (ev_linuxaio_stats (EV_A_ (struct ev_linuxaio_stats *)small, sizeof (small) - 8));
+  must (!memcmp (small, &s, sizeof (small) - 8));
+
+  memset (large, 0xaa, sizeof (large));
+  must (ev_linuxaio_stats (EV_A_ (struct ev_linuxaio_stats *)large, sizeof (large)));
+  must (!memcmp (large, &s, sizeof (s)));
+
+  for (i = 0; i < 8; ++i)
+    {
+      must_be (small [sizeof (small) - 8 + i], ==, 0xaa);
+      must_be (large [sizeof (s) + i], ==, 0);
+    }
+}
+
+TEST (counters_of_a_forked_child_start_at_zero, RING)
+{
+  probe *p = reader ();
+  pid_t pid;
+
+  talk (p, 3);
+  must_be (stats ().submitted, >, 0);
+
+  if (!(pid = child ()))
+    {
+      struct ev_linuxaio_stats s;
+
+      must (ev_linuxaio_stats (EV_A_ &s, sizeof (s))); /* also before the loop knows of the fork */
+      ev_loop_fork (EV_A);
+      poll_once ();
+      s = stats ();
+      must_be (s.submitted + s.cancelled + s.rings, ==, 0);
+      must_be (s.epoll_fds, ==, 1);
+      leave ();
+    }
+
+  ends_well (pid);
+  talk (p, 3);
+  must_be (stats ().ring_fds, ==, 1);
+}
+
+/*****************************************************************************/
+/* when there is a ring */
+
+TEST (first_ring_is_made_when_the_loop_has_handled_enough, COLD)
+{
+  probe *p [4];
+  int i;
+
+  knob_worth = 20;
+  readers (p, 4);
+
+  for (i = 0; i < 19; ++i)
+    event (p [i & 1]);
+
+  must_be (stats ().rings, ==, 0);
+  must_be (stats ().epoll_waiting, ==, 4);
+
+  for (i = 0; i < 5; ++i)
+    event (p [i & 1]);
+
+  must_be (stats ().rings, ==, 1);
+  must_be (stats ().ring_requests, ==, (unsigned)knob_first);
+  must_be (stats ().ring_fds, ==, 2);
+
+  /* the others follow as they have events, or are changed */
+  event (p [2]);
+  restart (p [3], p [3]->io.fd, EV_READ);
+  poll_once ();
+  poll_once ();
+  must_be (stats ().ring_fds, ==, 4);
+}
+
+/* what is in rings costs an idle loop no call */
+TEST (new_fd_is_in_the_ring_at_once, RING)
+{
+  probe *p = reader ();
+  int tries = 0, calls;
+
+  talk (p, 3);
+  must_be (stats ().ring_fds, ==, 1);
+
+  /* when all that was stopped before has come to its end */
+  do
+    {
+      int i;
+
+      fault_reset ();
+      poll_once ();
+      must_be (++tries, <, LONG);
+
+      for (calls = i = 0; i < FAULT_COUNT; ++i)
+        calls += fault_calls [i];
+    }
+  while (calls);
+}
+
+TEST (watched_without_changes_epoll_is_chosen, MIXED)
+{
+  probe *p = reader ();
+  int i;
+
+  knob_worth = 1;
+
+  for (i = 0; i < 100; ++i)
+    event (p);
+
+  must_be (stats ().rings, ==, 0);
+  must_be (stats ().epoll_chosen, ==, 1);
+}
+
+TEST (fd_that_is_changed_after_its_events_moves_to_a_ring_and_back, MIXED)
+{
+  probe *p = reader ();
+  int i;
+
+  knob_worth = 1;
+
+  for (i = 0; i < LONG && !stats ().ring_fds; ++i)
+    event_and_change (p);
+
+  must_be (stats ().ring_fds, ==, 1);
+
+  for (i = 0; i < LONG && stats ().ring_fds; ++i)
+    event (p);
+
+  must_be (stats ().epoll_chosen, ==, 1);
+  must_be (stats ().rings, ==, 1);
+}
+
+TEST (fd_that_is_stopped_while_armed_again_and_again_leaves_the_ring, RING)
+{
+  probe *p = reader ();
+  int i;
+
+  poll_once ();
+  must_be (stats ().ring_fds, ==, 1);
+
+  for (i = 0; i < LONG && !stats ().epoll_chosen; ++i)
+    {
+      stop (p);
+      poll_once ();
+      start (p);
+      poll_once ();
+    }
+
+  must_be (stats ().epoll_chosen, ==, 1);
+
+  /* and returns when it behaves */
+  for (i = 0; i < LONG && !stats ().ring_fds; ++i)
+    event_and_change (p);
+
+  must_be (stats ().ring_fds, ==, 1);
+}
+
+TEST (one_shot_use_needs_no_cancel, RING)
+{
+  probe *p = reader ();
+  unsigned long before;
+  int i;
+
+  poll_once ();
+  before = stats ().cancel_calls;
+
+  for (i = 0; i < 50; ++i)
+    {
+      event (p);
+      stop (p);
+      poll_once ();
+      start (p);
+      poll_once ();
+      must_be (stats ().ring_fds, ==, 1);
+    }
+
+  must_be (stats ().cancel_calls, ==, before);
+}
+
+/* what is in flight and not wanted for a while stays there */
+TEST (interest_that_comes_and_goes_beside_another_needs_no_cancel, RING)
+{
+  probe *p = reader (), *w = probe_for (p->io.fd, EV_WRITE);
+  unsigned long before;
+  int i;
+
+  fill (p->io.fd);
+  start (w);
+  poll_once ();
+  before = stats ().cancel_calls;
+
+  for (i = 0; i < 50; ++i)
+    {
+      stop (w);
+      event (p);
+      start (w);
+      event (p);
+    }
+
+  must_be (w->count, ==, 0);
+  must_be (stats ().cancel_calls, ==, before);
+  must_be (stats ().ring_fds, ==, 1);
+}
+
+/*****************************************************************************/
+/* rings that are full, and quota that is gone */
+
+TEST (next_ring_is_made_when_all_are_full, RING)
+{
+  probe *p [200];
+  unsigned full;
+  int i;
+
+  readers (p, 200);
+  poll_once ();
+  full = stats ().ring_requests;
+  must_be (stats ().rings, >, 1);
+  must_be (stats ().ring_fds, ==, 200);
+  must_be (full, ==, (unsigned)knob_first + (stats ().rings - 1) * knob_next);
+
+  for (i = 0; i < 200; ++i)
+    event (p [i]);
+
+  must_be (stats ().ring_fds, ==, 200);
+
+  /* they are kept, and used again */
+  for (i = 0; i < 200; ++i)
+    stop_and_close (p [i]);
+
+  poll_once ();
+  readers (p, 200);
+  poll_once ();
+  must_be (stats ().ring_requests, ==, full);
+}
+
+/* nothing is lost meanwhile: refused.c. here: it is asked for again, but not in every iteration */
+TEST (fds_wait_while_there_is_no_quota_and_move_later, COLD | MIXED)
+{
+  probe *p [60];
+  unsigned long asked;
+  int i;
+
+  knob_first = knob_next = 10;
+  readers (p, 30);
+  enter_rings ();
+  must_be (stats ().rings, >, 0);
+
+  fault_arrange (FAULT_io_setup, EAGAIN, 1, 1);
+  readers (p + 30, 30);
+  ev_linuxaio_busy_poll (EV_A_ 1e-9);
+
+  for (i = 0; i < 100; ++i)
+    poll_once ();
+
+  ev_linuxaio_busy_poll (EV_A_ 0.);
+  must_be (stats ().epoll_waiting + stats ().epoll_chosen, >, 0);
+  must_be (stats ().setups_refused, >, 0);
+  asked = stats ().setups_refused;
+  must_be (asked, <, 50);
+
+  for (i = 0; i < 60; ++i)
+    event (p [i]);
+
+  fault_mend (FAULT_io_setup);
+  enter_rings ();
+
+  for (i = 0; i < 60; ++i)
+    event (p [i]);
+
+  enter_rings ();
+  must_be (stats ().ring_fds, ==, 60);
+  must_be (stats ().epoll_fds, ==, 0);
+}
+
+/*****************************************************************************/
+/* kinds of files */
+
+/* what poll (2) never waits for is not ours; 1: in a ring, 2: refused by the kernel, 0: on epoll for its kind */
+static const struct { unsigned char kind, end, events, where; } expected [] = {
+  { WORLD_STREAM   , 0, EV_READ            , 1 }, { WORLD_STREAM     , 1, EV_READ | EV_WRITE, 1 },
+  { WORLD_SEQPACKET, 0, EV_READ            , 1 }, { WORLD_TCP        , 0, EV_READ            , 1 },
+  { WORLD_TCP      , 1, EV_READ | EV_WRITE , 1 }, { WORLD_PIPE       , 0, EV_READ            , 1 },
+  { WORLD_PIPE     , 1, EV_WRITE           , 0 }, { WORLD_FIFO       , 0, EV_READ            , 2 },
+  { WORLD_DGRAM    , 0, EV_READ            , 0 }, { WORLD_PTY        , 0, EV_READ            , 0 },
+  { WORLD_UDP      , 0, EV_READ            , 0 }, { WORLD_UDP_BOUND  , 0, EV_READ            , 0 },
+  { WORLD_LISTEN   , 0, EV_READ            , 0 }, { WORLD_LISTEN_UNIX, 0, EV_READ            , 0 },
+  { WORLD_EVENTFD  , 0, EV_READ            , 0 }, { WORLD_SIGNALFD   , 0, EV_READ            , 0 },
+  { WORLD_TIMERFD  , 0, EV_READ            , 0 }, { WORLD_EPOLL      , 0, EV_READ            , 0 },
+  { WORLD_INOTIFY  , 0, EV_READ            , 0 }, { WORLD_MEMFD      , 0, EV_READ            , 0 },
+  { WORLD_DEVNULL  , 0, EV_READ            , 0 }, { WORLD_DIRECTORY  , 0, EV_READ            , 0 }
+};
+
+#define KINDS (sizeof (expected) / sizeof (expected [0]))
+
+TEST (kind_of_file_decides_where_it_lives, RING)
+{
+  struct world_object objects [KINDS];
+  unsigned i;
+
+  /* each has a number of its own: a number that was stopped while armed counts for its next file, too */
+  for (i = 0; i < KINDS; ++i)
+    must (world_make (objects + i, expected [i].kind) > expected [i].end);
+
+  for (i = 0; i < KINDS; ++i)
+    {
+      struct ev_linuxaio_stats s;
+      probe *p = watch (objects [i].fd [expected [i].end], expected [i].events);
+
+      poll_once ();
+      s = stats ();
+
+      if ((expected [i].where == 1 ? s.ring_fds : expected [i].where ? s.epoll_refused : s.epoll_kind) != 1)
+        give_up (__FILE__, __LINE__, "%s, end %d, events %d: %u in rings, %u kind, %u refused, %u chosen or waiting",
+                 world_kind_name (expected [i].kind), expected [i].end, expected [i].events,
+                 s.ring_fds, s.epoll_kind, s.epoll_refused, s.epoll_chosen + s.epoll_waiting);
+
+      stop (p);
+      world_unmake (objects + i);
+    }
+}
+
+/* what was found out about a file is true until its number is set anew */
+TEST (file_is_judged_again_when_its_number_is_set_anew, RING)
+{
+  struct world_object fifo, timer;
+  int pair [2];
+  probe *p;
+  int i;
+
+  must_be (world_make (&fifo, WORLD_FIFO), ==, 1);
+  must_be (world_make (&timer, WORLD_TIMERFD), ==, 1);
+  sockets (pair);
+  p = watch (fifo.fd [0], EV_READ);
+
+  for (i = 0; i < 10; ++i)
+    {
+      poll_once ();
+      stop (p);
+      poll_once ();
+      start (p);
+    }
+
+  poll_once ();
+  must_be (stats ().refused, ==, 1); /* asked once */
+  must_be (stats ().epoll_refused, ==, 1);
+
+  stop (p);
+  must_be (dup2 (timer.fd [0], fifo.fd [0]), ==, fifo.fd [0]);
+  restart (p, fifo.fd [0], EV_READ);
+  poll_once ();
+  must_be (stats ().epoll_kind, ==, 1);
+
+  stop (p);
+  must_be (dup2 (pair [0], fifo.fd [0]), ==, fifo.fd [0]);
+  restart (p, fifo.fd [0], EV_READ);
+  poll_once ();
+  must_be (stats ().ring_fds, ==, 1);
+  p->peer = pair [1];
+  event (p);
+  world_unmake (&timer);
+}
+
+/*****************************************************************************/
+/* write interest, busy polling */
+
+TEST (write_interest_beside_a_read_is_asked_about_before_the_kernel_is_told, COLD | RING | MIXED)
+{
+  probe *p = reader (), *w = probe_for (p->io.fd, EV_WRITE);
+
+  /* what was set anew, it was not before */
+  start (w);
+  run_until (w->count, ==, 1);
+  stop (w);
+  event (p);
+  must_be (stats ().probe_calls, ==, 0);
+
+  start (w);
+  run_until (w->count, ==, 2);
+  stop (w);
+  must_be (stats ().probe_calls, ==, 1);
+  must_be (stats ().probe_hits, ==, 1);
+
+  /* asked in vain: the kernel is told */
+  fill (p->io.fd);
+  start (w);
+  settle (EV_A);
+  must_be (w->count, ==, 2);
+
+  while (get (p->peer) > 0)
+    ;
+
+  run_until (w->count, ==, 3);
+}
+
+TEST (busy_polling_makes_a_ring_at_once_and_has_all_fds_in_it, LINUXAIO)
+{
+  probe *p [20];
+  int i;
+
+  readers (p, 20);
+
+  for (i = 0; i < 20; ++i)
+    event (p [i]);
+
+  enter_rings ();
+  must_be (stats ().rings, >, 0);
+  must_be (stats ().ring_fds, ==, 20);
+
+  for (i = 0; i < 20; ++i)
+    event (p [i]);
+}
+
+TEST (busy_polling_is_asked_for_in_the_environment, LINUXAIO)
+{
+  static const struct { const char *text; int busy; } texts [] = {
+    { "20", 1 }, { "1", 1 }, { "1000000", 1 }, { "007", 1 },
+    { "0", 0 }, { "", 0 }, { "1000001", 0 }, { "99999999999999999999", 0 }, { "-1", 0 }, { "+1", 0 },
+    { " 1", 0 }, { "1 ", 0 }, { "20us", 0 }, { "0x20", 0 }, { "1e3", 0 }, { "0.5", 0 }, { "yes", 0 }
+  };
+  unsigned i, noenv;
+  int fd [2];
+
+  sockets (fd);
+  unsetenv ("LIBEV_FLAGS");
+
+  for (i = 0; i < sizeof (texts) / sizeof (texts [0]); ++i)
+    for (noenv = 0; noenv < 2; ++noenv)
+      {
+        int before = rings (0, 99);
+        struct ev_loop *other;
+        ev_io io;
+
+        setenv ("LIBEV_BUSY_POLL", texts [i].text, 1);
+        other = ev_loop_new (backend_flag () | (noenv ? EVFLAG_NOENV : 0));
+        unsetenv ("LIBEV_BUSY_POLL");
+        ev_io_init (&io, probe_cb, fd [0], EV_READ);
+        ev_io_start (other, &io);
+        ev_run (other, EVRUN_NOWAIT);
+
+        if (rings (0, 99) - before != (texts [i].busy && !noenv))
+          give_up (__FILE__, __LINE__, "LIBEV_BUSY_POLL=%s%s: %d rings", texts [i].text,
+                   noenv ? ", EVFLAG_NOENV" : "", rings (0, 99) - before);
+
+        ev_io_stop (other, &io);
+        ev_loop_destroy (other);
+      }
+}

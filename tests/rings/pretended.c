@@ -1,0 +1,714 @@
+/*
+ * The backend on a kernel that does as it is told: every order in which a ring
+ * can be filled and read, and what depends on the course of things that no
+ * test on a real kernel can wait for.
+ *
+ * Its rings are memory of the test. What has been written to one is seen by the
+ * backend only after an acquire fence, and what the backend has read may be
+ * overwritten as soon as head says so: memory as weak as C allows it to be.
+ * Everything that is not about rings is real.
+ *
+ * Copyright (c) 2026 the ev_linuxaio authors
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
+ */
+#include <linux/aio_abi.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "fault.h"
+#include "fixture.h"
+
+#define ENTRIES 11 /* of every ring */
+#define RINGS    8
+#define HELD    64
+
+struct ring
+{
+  uint32_t id, nr, head, tail, magic, compat_features, incompat_features, header_length;
+  struct io_event entry [ENTRIES];
+};
+
+struct context
+{
+  struct ring *ring;
+  struct io_event hidden [ENTRIES]; /* written there, but not seen yet */
+  char is_hidden [ENTRIES];
+  uint32_t head_seen;
+  int released;                     /* a release fence since head was seen to move */
+};
+
+struct held
+{
+  struct iocb *iocb;
+  struct context *context;
+  int cancelled;                    /* its event is to say nothing, and has not come yet */
+};
+
+static struct
+{
+  struct context contexts [RINGS];
+  struct held held [HELD];          /* requests in flight, oldest first */
+  int heldcnt, made, destroyed;
+  int submits, cancels;             /* calls */
+  int room;                         /* for that many requests, if not 0 */
+  int looks;                        /* at the clock, after which something happens, if not 0 */
+  void (*then) (void);
+  int stands_still;                 /* the clock */
+} kernel;
+
+/*****************************************************************************/
+/* memory: the kernel looks at head, which must have been moved on after a release fence */
+
+static void
+look_at_head (struct context *c)
+{
+  if (c->ring->head != c->head_seen && !c->released)
+    give_up (__FILE__, __LINE__, "entries were given back without a release fence");
+
+  c->head_seen = c->ring->head;
+  c->released  = 0;
+}
+
+static void
+fenced (int release)
+{
+  struct context *c;
+  int i;
+
+  for (c = kernel.contexts; c < kernel.contexts + kernel.made; ++c)
+    if (release)
+      c->released |= c->ring->head == c->head_seen;
+    else
+      for (i = 0; i < ENTRIES; ++i)
+        if (c->is_hidden [i])
+          {
+            c->ring->entry [i] = c->hidden [i];
+            c->is_hidden [i]   = 0;
+          }
+}
+
+/*****************************************************************************/
+/* what happens to requests */
+
+static int
+find (int fd, int events)
+{
+  int i;
+
+  for (i = 0; i < kernel.heldcnt; ++i)
+    if ((int)kernel.held [i].iocb->aio_fildes == fd && (int)kernel.held [i].iocb->aio_buf == events
+        && !kernel.held [i].cancelled)
+      return i;
+
+  return -1;
+}
+
+/* the i-th request comes to its end: an event, in an entry that held rubbish, and the bell */
+static void
+end (int i, long res)
+{
+  struct held h = kernel.held [i];
+  struct context *c = h.context;
+  uint32_t tail = c->ring->tail, next = (tail + 1) % ENTRIES;
+  const uint64_t one = 1;
+
+  memmove (kernel.held + i, kernel.held + i + 1, sizeof (h) * (--kernel.heldcnt - i));
+  look_at_head (c);
+  must (next != c->ring->head); /* more requests were made than there are entries */
+  memset (c->ring->entry + tail, 0x55, sizeof (*c->ring->entry));
+  c->hidden [tail].data = h.iocb->aio_data;
+  c->hidden [tail].obj  = (uintptr_t)h.iocb;
+  c->hidden [tail].res  = res;
+  c->is_hidden [tail]   = 1;
+  *(volatile uint32_t *)&c->ring->tail = next;
+  must (h.iocb->aio_flags & IOCB_FLAG_RESFD);
+  must_be (write (h.iocb->aio_resfd, &one, 8), ==, 8);
+}
+
+static void
+complete (probe *p, int events, long res)
+{
+  int i = find (p->io.fd, events);
+
+  must_be (i, >=, 0);
+  end (i, res);
+}
+
+/* the workers have done with all that was cancelled */
+static void
+answer_cancels (void)
+{
+  int i = 0;
+
+  while (i < kernel.heldcnt)
+    if (kernel.held [i].cancelled)
+      end (i, 0);
+    else
+      ++i;
+}
+
+static void
+looked (struct timespec *ts)
+{
+  if (kernel.looks && !--kernel.looks)
+    kernel.then ();
+
+  if (kernel.stands_still)
+    ts->tv_sec = ts->tv_nsec = 1000;
+}
+
+/*****************************************************************************/
+/* its calls */
+
+/* a ring at the end of a page, after which there is none */
+static long
+setup (aio_context_t *ctx)
+{
+  size_t page = sysconf (_SC_PAGESIZE);
+  char *memory = (char *)mmap (0, page * 2, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  struct context *c = kernel.contexts + kernel.made;
+
+  if (kernel.made == RINGS)
+    return EAGAIN;
+
+  must (!mprotect (memory, page, PROT_READ | PROT_WRITE));
+  c->ring = (struct ring *)(memory + page) - 1;
+  c->ring->nr            = ENTRIES;
+  c->ring->magic         = 0xa10a10a1;
+  c->ring->header_length = 32;
+  *ctx = (uintptr_t)c->ring;
+  ++kernel.made;
+  return 0;
+}
+
+static long
+submit (struct context *c, long count, struct iocb **iocbs)
+{
+  long i;
+  int k;
+
+  look_at_head (c);
+  ++kernel.submits;
+
+  for (i = 0; i < count && !(kernel.room && kernel.heldcnt >= kernel.room); ++i)
+    {
+      for (k = 0; k < kernel.heldcnt; ++k)
+        must (kernel.held [k].iocb != iocbs [i]); /* or it is made while it is in flight */
+
+      must_be (kernel.heldcnt, <, HELD);
+      kernel.held [kernel.heldcnt].iocb      = iocbs [i];
+      kernel.held [kernel.heldcnt].context   = c;
+      kernel.held [kernel.heldcnt].cancelled = 0;
+      ++kernel.heldcnt;
+    }
+
+  errno = EAGAIN;
+  return i ? i : -1;
+}
+
+static long
+cancel (struct iocb *iocb)
+{
+  int i;
+
+  ++kernel.cancels;
+
+  for (i = 0; i < kernel.heldcnt; ++i)
+    if (kernel.held [i].iocb == iocb && !kernel.held [i].cancelled)
+      {
+        kernel.held [i].cancelled = 1;
+        return EINPROGRESS;
+      }
+
+  return EINVAL;
+}
+
+static long
+pretend (long number, const long *a)
+{
+  struct context *c = kernel.contexts;
+
+  if (number == SYS_io_setup)
+    return (errno = setup ((aio_context_t *)a [1])) ? -1 : 0;
+
+  while ((uintptr_t)c->ring != (uintptr_t)a [0])
+    must (++c < kernel.contexts + kernel.made);
+
+  if (number == SYS_io_submit)
+    return submit (c, a [1], (struct iocb **)a [2]);
+
+  if (number == SYS_io_cancel)
+    {
+      errno = cancel ((struct iocb *)a [1]);
+      return -1;
+    }
+
+  ++kernel.destroyed;
+  return 0;
+}
+
+/*****************************************************************************/
+/* the loop on it */
+
+#define PAIRS 4
+
+static probe *p [PAIRS];
+
+static void
+run (void)
+{
+  int i;
+
+  for (i = 0; i < PAIRS; ++i)
+    p [i]->count = p [i]->revents = 0;
+
+  ev_run (EV_A_ EVRUN_NOWAIT);
+}
+
+static int
+called (void)
+{
+  return p [0]->count + p [1]->count + p [2]->count + p [3]->count;
+}
+
+static int
+held (probe *p, int events)
+{
+  return find (p->io.fd, events) >= 0;
+}
+
+/* the first of the sockets are watched, in a ring */
+static void
+start_pretending (int count, int events)
+{
+  int i;
+
+  knob_first = knob_next = ENTRIES / 2;
+  fault_kernel = pretend;
+  fault_fenced = fenced;
+  fault_looked = looked;
+  ev_linuxaio_busy_poll (EV_A_ 1e-9);
+
+  for (i = 0; i < PAIRS; ++i)
+    {
+      int fd [2];
+
+      sockets (fd);
+      p [i] = probe_for (fd [0], events);
+      p [i]->peer = fd [1];
+
+      if (i < count)
+        start (p [i]);
+    }
+
+  run ();
+  run ();
+  ev_linuxaio_busy_poll (EV_A_ 0.);
+  must_be (kernel.heldcnt, ==, count * (events == (EV_READ | EV_WRITE) ? 2 : 1));
+  must_be (called (), ==, 0);
+}
+
+/* every context is destroyed by the loop, also with requests in flight and unanswered cancels */
+static void
+stop_pretending (void)
+{
+  ev_loop_destroy (EV_A);
+  loop = 0;
+  must_be (kernel.destroyed, ==, kernel.made);
+}
+
+/* wherever it lives: it is told of a byte, which is there until it is read */
+static void
+serve (probe *p)
+{
+  put (p->peer);
+
+  if (held (p, POLLIN))
+    complete (p, POLLIN, POLLIN);
+
+  p->count = 0;
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  must_be (p->count, ==, 1);
+  must_be (get (p->io.fd), ==, 1);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+}
+
+/*****************************************************************************/
+/* rings */
+
+TEST (events_are_read_in_every_position_of_the_ring, COLD)
+{
+  int round, i;
+
+  start_pretending (PAIRS, EV_READ);
+
+  for (round = 0; round < 3 * ENTRIES; ++round)
+    {
+      /* one at a time in some rounds, several in others */
+      for (i = 0; i <= round % PAIRS; ++i)
+        complete (p [i], POLLIN, POLLIN);
+
+      run ();
+
+      for (i = 0; i < PAIRS; ++i)
+        must_be (p [i]->count, ==, i <= round % PAIRS);
+
+      run ();
+      must_be (called (), ==, 0);
+      must_be (kernel.heldcnt, ==, PAIRS);
+    }
+
+  stop_pretending ();
+}
+
+TEST (requests_are_made_all_at_once, COLD)
+{
+  int i;
+
+  start_pretending (PAIRS, EV_READ);
+  must_be (kernel.submits, ==, 1);
+
+  for (i = 0; i < PAIRS; ++i)
+    complete (p [i], POLLIN, POLLIN);
+
+  run ();
+  run ();
+  run ();
+  must_be (kernel.submits, ==, 2);
+  stop_pretending ();
+}
+
+TEST (ring_that_takes_no_more_is_followed_by_another, COLD)
+{
+  int i;
+
+  kernel.room = 3;
+  start_pretending (0, EV_READ);
+
+  for (i = 0; i < 3; ++i)
+    start (p [i]);
+
+  run ();
+  run ();
+  must_be (kernel.made, ==, 1);
+  must_be (kernel.heldcnt, ==, 3);
+
+  /* it says EAGAIN now, as it does where entries are left on other CPUs */
+  start (p [3]);
+  ev_linuxaio_busy_poll (EV_A_ 1e-9);
+  run ();
+  kernel.room = 0;
+  run ();
+  run ();
+  ev_linuxaio_busy_poll (EV_A_ 0.);
+  must_be (kernel.made, <=, 2);
+
+  for (i = 0; i < PAIRS; ++i)
+    serve (p [i]);
+
+  stop_pretending ();
+}
+
+/*****************************************************************************/
+/* what an event says */
+
+TEST (only_what_was_asked_for_is_believed, COLD)
+{
+  start_pretending (1, EV_READ | EV_WRITE);
+  complete (p [0], POLLIN, 0xc3 | POLLOUT);
+  run ();
+  must_be (p [0]->count, ==, 1);
+  must_be (p [0]->revents, ==, EV_READ);
+
+  run ();
+  complete (p [0], POLLOUT, 0xc3 | POLLIN | POLLOUT);
+  run ();
+  must_be (p [0]->revents, ==, EV_WRITE);
+  stop_pretending ();
+}
+
+TEST (errors_and_hang_ups_are_told_in_both_directions, COLD)
+{
+  static const int res [] = { POLLERR, POLLHUP, POLLIN | POLLERR, POLLOUT | POLLHUP };
+  int i;
+
+  start_pretending (1, EV_READ | EV_WRITE);
+
+  for (i = 0; i < 4; ++i)
+    {
+      complete (p [0], i & 1 ? POLLIN : POLLOUT, res [i]);
+      run ();
+      must_be (p [0]->count, ==, 1);
+      must_be (p [0]->revents, ==, EV_READ | EV_WRITE);
+      run ();
+    }
+
+  stop_pretending ();
+}
+
+/* a file that was woken while it was submitted, or by something else than what was asked for */
+TEST (event_that_says_nothing_is_followed_by_another_request, COLD)
+{
+  static const int res [] = { 0, POLLOUT, POLLPRI };
+  int i;
+
+  start_pretending (1, EV_READ);
+
+  for (i = 0; i < 3; ++i)
+    {
+      complete (p [0], POLLIN, res [i]);
+      run ();
+      run ();
+      must_be (called (), ==, 0);
+      must (held (p [0], POLLIN));
+    }
+
+  complete (p [0], POLLIN, POLLIN);
+  run ();
+  must_be (p [0]->count, ==, 1);
+  stop_pretending ();
+}
+
+/*****************************************************************************/
+/* requests that are given up */
+
+/* it completed before: the kernel says EINVAL, and the event is in the ring */
+TEST (event_that_came_before_the_cancel_means_nothing, COLD)
+{
+  int i;
+
+  start_pretending (PAIRS, EV_READ);
+
+  for (i = 0; i < PAIRS; ++i)
+    {
+      complete (p [i], POLLIN, POLLIN);
+      stop (p [i]);
+    }
+
+  run ();
+  must_be (called (), ==, 0);
+
+  for (i = 0; i < PAIRS; ++i)
+    start (p [i]);
+
+  run ();
+  must_be (called (), ==, 0);
+
+  for (i = 0; i < PAIRS; ++i)
+    serve (p [i]);
+
+  stop_pretending ();
+}
+
+/* the event comes when the fd is watched again, or as another file */
+TEST (event_of_a_cancelled_request_means_nothing_however_late_it_is, COLD)
+{
+  int fd [2], i, round;
+
+  start_pretending (PAIRS, EV_READ);
+
+  for (round = 0; round < 20; ++round)
+    {
+      for (i = 0; i < PAIRS; ++i)
+        stop (p [i]);
+
+      run ();
+
+      if (round & 1)
+        {
+          sockets (fd);
+          close (p [0]->io.fd);
+          close (p [0]->peer);
+          must_be (dup2 (fd [0], p [0]->io.fd), ==, p [0]->io.fd);
+          close (fd [0]);
+          p [0]->peer = fd [1];
+        }
+
+      for (i = 0; i < PAIRS; ++i)
+        restart (p [i], p [i]->io.fd, EV_READ);
+
+      run ();
+      answer_cancels ();
+      run ();
+      must_be (called (), ==, 0);
+
+      for (i = 0; i < PAIRS; ++i)
+        serve (p [i]);
+    }
+
+  stop_pretending ();
+}
+
+/* stopped, changed and started in one go: the direction is armed as soon as the event of its cancelled request has come */
+TEST (direction_is_armed_again_after_its_cancelled_request, COLD)
+{
+  int events, i;
+
+  start_pretending (1, EV_WRITE);
+
+  /* with a low score and with the highest; the socket can be written to, if somebody asks it */
+  for (events = 1; events < 1000; events *= 3)
+    {
+      for (i = 0; i < events; ++i)
+        {
+          complete (p [0], POLLOUT, POLLOUT);
+          run ();
+          must_be (p [0]->revents, ==, EV_WRITE);
+          run ();
+        }
+
+      stop (p [0]);
+      ev_io_modify (&p [0]->io, EV_READ | EV_WRITE);
+      start (p [0]);
+      run ();
+      answer_cancels ();
+      run ();
+      run ();
+
+      if (held (p [0], POLLOUT))
+        complete (p [0], POLLOUT, POLLOUT);
+
+      run ();
+      must_be (p [0]->revents, ==, EV_WRITE);
+
+      stop (p [0]);
+      ev_io_modify (&p [0]->io, EV_WRITE);
+      start (p [0]);
+      ev_linuxaio_busy_poll (EV_A_ 1e-9);
+
+      for (i = 0; i < 1000 && !held (p [0], POLLOUT); ++i)
+        {
+          answer_cancels ();
+          run ();
+        }
+
+      ev_linuxaio_busy_poll (EV_A_ 0.);
+    }
+
+  must_be (kernel.cancels, >=, 5);
+  stop_pretending ();
+}
+
+/* what is closed next has to be closed for the other side, too */
+TEST (stop_ends_when_the_worker_has_let_go_of_the_file, COLD)
+{
+  start_pretending (PAIRS, EV_READ);
+  kernel.looks = 5;
+  kernel.then  = answer_cancels;
+  stop (p [0]);
+  must_be (kernel.cancels, ==, 1);
+  must_be (kernel.looks, ==, 0);
+  must_be (kernel.heldcnt, ==, PAIRS - 1);
+  run ();
+  must_be (called (), ==, 0);
+  stop_pretending ();
+}
+
+/* but not for ever, and what one has waited the others need not, also where the clock stands still */
+TEST (stop_does_not_wait_for_workers_that_get_no_cpu, COLD)
+{
+  int i;
+
+  start_pretending (PAIRS, EV_READ);
+
+  for (kernel.stands_still = 0; kernel.stands_still < 2; ++kernel.stands_still)
+    {
+      run ();
+
+      for (i = 0; i < PAIRS; ++i)
+        stop (p [i]);
+
+      for (i = 0; i < PAIRS; ++i)
+        start (p [i]);
+
+      run ();
+    }
+
+  kernel.stands_still = 0;
+  answer_cancels ();
+  run ();
+  stop_pretending ();
+}
+
+/*****************************************************************************/
+/* the bell, and busy polling */
+
+static int
+epoll_is_readable (void)
+{
+  struct pollfd e = { fault_epfd, POLLIN, 0 };
+
+  return poll (&e, 1, 0);
+}
+
+/* an outer loop waits for the epoll fd: it has to be readable as long as there is something, and no longer */
+TEST (epoll_fd_is_readable_while_there_is_an_event, COLD)
+{
+  int round;
+
+  start_pretending (2, EV_READ);
+  run ();
+
+  for (round = 0; round < 5; ++round)
+    {
+      must (!epoll_is_readable ());
+      complete (p [round & 1], POLLIN, POLLIN);
+      must (epoll_is_readable ());
+      run ();
+      must_be (called (), ==, 1);
+      run ();
+      run ();
+    }
+
+  /* level-triggered: what is armed and ready at once shows there */
+  must (!epoll_is_readable ());
+  stop_pretending ();
+}
+
+static void
+complete_the_first (void)
+{
+  complete (p [0], POLLIN, POLLIN);
+}
+
+/* a hundred seconds are watched for; a look at the clock plays the kernel's interrupt */
+TEST (busy_polling_sees_the_event_without_sleeping, COLD)
+{
+  start_pretending (1, EV_READ);
+  run ();
+  fault_reset ();
+  ev_linuxaio_busy_poll (EV_A_ 100.);
+  kernel.looks = 50;
+  kernel.then  = complete_the_first;
+  p [0]->count = 0;
+  ev_run (EV_A_ EVRUN_ONCE);
+  must_be (p [0]->count, ==, 1);
+  must_be (fault_calls [FAULT_epoll_pwait2], ==, 0);
+  stop_pretending ();
+}
+
+static int ticks;
+
+static void
+tick_cb (EV_P_ ev_timer *w, int revents)
+{
+  (void)loop, (void)w, (void)revents;
+  ++ticks;
+}
+
+/* and sleeps, if there is none while it is watched for */
+TEST (busy_polling_is_followed_by_sleep, COLD)
+{
+  ev_timer timer;
+
+  start_pretending (1, EV_READ);
+  run ();
+  ev_linuxaio_busy_poll (EV_A_ 1e-4);
+  ev_timer_init (&timer, tick_cb, 0.01, 0.);
+  ev_timer_start (EV_A_ &timer);
+  fault_reset ();
+  run_until (ticks, ==, 1);
+  must_be (fault_calls [FAULT_epoll_pwait2] + fault_calls [FAULT_epoll_wait], >=, 1);
+  must_be (p [0]->count, ==, 0);
+  stop_pretending ();
+}
