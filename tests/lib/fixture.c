@@ -1,0 +1,752 @@
+/*
+ * Loops, waiting, watchers that remember, descriptors and children.
+ *
+ * Copyright (c) 2026 the ev_linuxaio authors
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
+ */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <linux/aio_abi.h>
+#include <netinet/tcp.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <termios.h>
+
+#include "fixture.h"
+
+#define GUARD_TICK 0.5 /* seconds */
+
+struct ev_loop *loop;
+unsigned backend;
+int places;
+
+static int fence [2];    /* what settle sends its bytes through */
+static int fds_before;
+static int blocks;       /* allocated through libev's allocator */
+static pid_t owner;      /* of the temporary directory */
+
+/*****************************************************************************/
+/* waiting */
+
+/* the process may be kept from running, so expiries count, not the time */
+static void
+guard_cb (EV_P_ ev_timer *w, int revents)
+{
+  guard *g = (guard *)w->data;
+
+  (void)loop, (void)revents;
+  progress ();
+  --g->left;
+}
+
+void
+guard_start (EV_P_ guard *g)
+{
+  progress ();
+  g->left = patience () * 1e-3 / GUARD_TICK;
+  ev_now_update (EV_A);
+  ev_timer_init (&g->timer, guard_cb, GUARD_TICK, GUARD_TICK);
+  g->timer.data = g;
+  ev_timer_start (EV_A_ &g->timer);
+}
+
+void
+guard_stop (EV_P_ guard *g)
+{
+  ev_timer_stop (EV_A_ &g->timer);
+}
+
+int
+patience (void)
+{
+  return 4000 * patience_factor ();
+}
+
+int
+wait_for (int fd, int events)
+{
+  struct pollfd p = { fd, events, 0 };
+  int tries = 0;
+
+  /* as with the loop: the time that this process is given counts */
+  while (!p.revents && tries++ < patience () / 500)
+    {
+      progress ();
+
+      if (poll (&p, 1, 500) < 0)
+        must (errno == EINTR);
+    }
+
+  return p.revents;
+}
+
+void
+pause_for (int milliseconds)
+{
+  must (!poll (0, 0, milliseconds));
+}
+
+static void
+fence_cb (EV_P_ ev_io *w, int revents)
+{
+  (void)revents;
+  *(int *)w->data += get (w->fd);
+  ev_io_stop (EV_A_ w);
+}
+
+void
+settle (EV_P)
+{
+  ev_io io;
+  int round, passed = 0;
+
+  ev_io_init (&io, fence_cb, fence [0], EV_READ);
+  io.data = &passed;
+
+  for (round = 1; round <= 8; ++round)
+    {
+      ev_io_start (EV_A_ &io);
+      put (fence [1]);
+      run_until (passed, ==, round);
+      ev_run (EV_A_ EVRUN_NOWAIT);
+    }
+}
+
+/*****************************************************************************/
+/* the loop */
+
+static void *
+counting_alloc (void *ptr, long size)
+{
+  void *res = 0;
+
+  if (size)
+    {
+      if (!ptr)
+        __atomic_add_fetch (&blocks, 1, __ATOMIC_RELAXED);
+
+      res = realloc (ptr, size);
+
+      if (!res)
+        abort ();
+    }
+  else if (ptr)
+    {
+      __atomic_sub_fetch (&blocks, 1, __ATOMIC_RELAXED);
+      free (ptr);
+    }
+
+  return res;
+}
+
+int
+allocated_blocks (void)
+{
+  return blocks;
+}
+
+struct ev_loop *
+another_loop (void)
+{
+  struct ev_loop *res = ev_loop_new (EVFLAG_NOENV | backend_flag ());
+
+  must (res != 0);
+  must (ev_backend (res) & backend_flag ());
+
+  return res;
+}
+
+void
+force_ring (EV_P)
+{
+  int tries = patience () / 100;
+  ev_io io;
+
+  /* something that a ring can serve has to be watched */
+  ev_io_init (&io, fence_cb, fence [0], EV_READ);
+  ev_io_start (EV_A_ &io);
+  ev_linuxaio_busy_poll (EV_A_ 1e-9);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+
+  /* others may have used up the quota for a moment */
+  while (!rings (0) && tries--)
+    {
+      pause_for (100);
+      ev_linuxaio_busy_poll (EV_A_ 1e-9);
+      ev_run (EV_A_ EVRUN_NOWAIT);
+    }
+
+  ev_linuxaio_busy_poll (EV_A_ 0.);
+  ev_io_stop (EV_A_ &io);
+  must_be (rings (0), >, 0);
+}
+
+static void
+replace_loop (struct ev_loop *(*make) (unsigned flags), unsigned flags)
+{
+  ev_loop_destroy (EV_A);
+  loop = make (EVFLAG_NOENV | backend_flag () | flags);
+  must (loop != 0);
+  must (ev_backend (EV_A) & backend_flag ());
+
+  if (backend == RING)
+    force_ring (EV_A);
+}
+
+void
+loop_with_flags (unsigned flags)
+{
+  replace_loop (ev_loop_new, flags);
+}
+
+void
+default_loop_with_flags (unsigned flags)
+{
+  replace_loop (ev_default_loop, flags);
+}
+
+/* a helper process of the test before may still be on its way out */
+static void
+wait_for_quota (void)
+{
+  int tries = patience ();
+
+  for (;;)
+    {
+      aio_context_t ctx = 0;
+
+      if (!syscall (SYS_io_setup, 1 << 13, &ctx))
+        {
+          syscall (SYS_io_destroy, ctx);
+          return;
+        }
+
+      if (!tries--)
+        skip ("others have used up the AIO quota of this host, see /proc/sys/fs/aio-nr");
+
+      pause_for (1);
+    }
+}
+
+void
+fixture_setup (int alone)
+{
+  signal (SIGPIPE, SIG_IGN);
+  owner = getpid ();
+
+  if (alone)
+    wait_for_quota ();
+
+  ev_set_allocator (counting_alloc);
+  sockets (fence);
+  fds_before = open_fds ("anon_inode");
+  loop = another_loop ();
+
+  if (backend == RING)
+    force_ring (EV_A);
+}
+
+void
+fixture_teardown (void)
+{
+  if (loop)
+    {
+      ev_verify (EV_A);
+      ev_loop_destroy (EV_A);
+    }
+
+  must_be (open_fds ("anon_inode"), ==, fds_before);
+  must_be (rings (0), ==, 0);
+  must_be (allocated_blocks (), ==, 0);
+}
+
+int
+open_fds (const char *kind)
+{
+  DIR *dir = opendir ("/proc/self/fd");
+  struct dirent *entry;
+  char name [300];
+  int count = 0;
+
+  must (dir != 0);
+
+  while ((entry = readdir (dir)))
+    {
+      ssize_t len = readlinkat (dirfd (dir), entry->d_name, name, sizeof (name) - 1);
+
+      if (len >= 0 && atoi (entry->d_name) != dirfd (dir))
+        {
+          name [len] = 0;
+          count += !!strstr (name, kind);
+        }
+    }
+
+  closedir (dir);
+
+  return count;
+}
+
+int
+rings (unsigned long inodes [RINGS])
+{
+  FILE *maps = fopen ("/proc/self/maps", "re");
+  char line [512];
+  int count = 0;
+
+  must (maps != 0);
+
+  while (fgets (line, sizeof (line), maps))
+    if (strstr (line, "/[aio]") && ++count <= RINGS && inodes)
+      must (sscanf (line, "%*s %*s %*s %*s %lu", inodes + count - 1) == 1);
+
+  fclose (maps);
+
+  return count;
+}
+
+/*****************************************************************************/
+/* probes */
+
+void
+probe_cb (EV_P_ ev_io *w, int revents)
+{
+  probe *p = (probe *)w;
+  char buf [64];
+
+  (void)loop;
+  ++p->count;
+  p->revents = revents;
+  p->seen   |= revents;
+  p->place   = ++places;
+
+  if (p->eat && revents & EV_READ && read (w->fd, buf, p->eat) < 0)
+    must (errno == EAGAIN);
+}
+
+probe *
+probe_for (int fd, int events)
+{
+  probe *p = (probe *)calloc (1, sizeof (*p));
+
+  must (p != 0);
+  ev_io_init (&p->io, probe_cb, fd, events);
+  p->peer = -1;
+
+  return p;
+}
+
+probe *
+watch (int fd, int events)
+{
+  probe *p = probe_for (fd, events);
+
+  start (p);
+
+  return p;
+}
+
+probe *
+watch_socket (int events)
+{
+  int fd [2];
+  probe *p;
+
+  sockets (fd);
+  p = watch (fd [0], events);
+  p->peer = fd [1];
+
+  return p;
+}
+
+probe *
+reader (void)
+{
+  probe *p = watch_socket (EV_READ);
+
+  p->eat = 1;
+
+  return p;
+}
+
+probe *
+terminal_reader (void)
+{
+  int slave, master = pty (&slave);
+  probe *p = watch (slave, EV_READ);
+
+  p->peer = master;
+  p->eat  = 1;
+
+  return p;
+}
+
+void
+start (probe *p)
+{
+  ev_io_start (EV_A_ &p->io);
+}
+
+void
+stop (probe *p)
+{
+  ev_io_stop (EV_A_ &p->io);
+}
+
+void
+restart (probe *p, int fd, int events)
+{
+  ev_io_stop (EV_A_ &p->io);
+  ev_io_set (&p->io, fd, events);
+  ev_io_start (EV_A_ &p->io);
+}
+
+void
+stop_and_close (probe *p)
+{
+  stop (p);
+  close (p->io.fd);
+}
+
+void
+told (probe *p, int events)
+{
+  p->count = p->seen = 0;
+  run_until (p->count, >, 0);
+  must_be (p->seen, ==, events);
+}
+
+void
+silent (probe *p)
+{
+  int before = p->count;
+
+  settle (EV_A);
+  must_be (p->count - before, ==, 0);
+}
+
+void
+talk (probe *p, int rounds)
+{
+  int i;
+
+  p->count = 0;
+
+  for (i = 1; i <= rounds; ++i)
+    {
+      put (p->peer);
+      run_until (p->count, ==, i);
+    }
+
+  silent (p);
+}
+
+void
+count_cb (EV_P_ void *w, int revents)
+{
+  (void)loop, (void)revents;
+  ++*(int *)((ev_watcher *)w)->data;
+}
+
+/*****************************************************************************/
+/* descriptors */
+
+void
+sockets (int fd [2])
+{
+  must (!socketpair (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd));
+}
+
+void
+pipes (int fd [2])
+{
+  must (!pipe2 (fd, O_NONBLOCK | O_CLOEXEC));
+}
+
+/* each process has an address of its own, so that nobody else takes a port that was just closed */
+static int
+inet_bound (int type, struct sockaddr_in *addr)
+{
+  socklen_t len = sizeof (*addr);
+  int fd = socket (AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+  memset (addr, 0, sizeof (*addr));
+  addr->sin_family      = AF_INET;
+  addr->sin_addr.s_addr = htonl (0x7f000000 | (getpid () & 0xffffff));
+
+  must (fd >= 0);
+  must (!bind (fd, (struct sockaddr *)addr, sizeof (*addr)));
+  must (!getsockname (fd, (struct sockaddr *)addr, &len));
+
+  return fd;
+}
+
+int
+tcp_listen (struct sockaddr_in *addr)
+{
+  int fd = inet_bound (SOCK_STREAM, addr);
+
+  must (!listen (fd, 8));
+
+  return fd;
+}
+
+int
+udp_bound (struct sockaddr_in *addr)
+{
+  return inet_bound (SOCK_DGRAM, addr);
+}
+
+int
+tcp_connect (const struct sockaddr_in *addr)
+{
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int err = 0;
+
+  must (fd >= 0);
+
+  if (connect (fd, (const struct sockaddr *)addr, sizeof (*addr)))
+    err = errno;
+
+  close (fd);
+
+  return err;
+}
+
+void
+tcp_sockets (int fd [2])
+{
+  struct sockaddr_in addr;
+  int listener = tcp_listen (&addr);
+  int one = 1;
+
+  fd [0] = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  must (!connect (fd [0], (struct sockaddr *)&addr, sizeof (addr)));
+  must (wait_for (listener, POLLIN));
+  fd [1] = accept4 (listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  must (fd [1] >= 0);
+
+  fcntl (fd [0], F_SETFL, O_NONBLOCK);
+  setsockopt (fd [0], IPPROTO_TCP, TCP_NODELAY, &one, sizeof (one));
+  setsockopt (fd [1], IPPROTO_TCP, TCP_NODELAY, &one, sizeof (one));
+  close (listener);
+}
+
+void
+udp_sockets (int fd [2])
+{
+  struct sockaddr_in addr [2];
+  int i;
+
+  for (i = 0; i < 2; ++i)
+    fd [i] = udp_bound (addr + i);
+
+  for (i = 0; i < 2; ++i)
+    must (!connect (fd [i], (struct sockaddr *)(addr + !i), sizeof (addr [0])));
+}
+
+int
+pty (int *slave)
+{
+  int master = posix_openpt (O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+  struct termios raw;
+  char name [64];
+
+  must (master >= 0);
+  must (!grantpt (master) && !unlockpt (master));
+  must (!ptsname_r (master, name, sizeof (name)));
+  *slave = open (name, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+  must (*slave >= 0);
+  must (!tcgetattr (*slave, &raw));
+  cfmakeraw (&raw);
+  must (!tcsetattr (*slave, TCSANOW, &raw));
+
+  return master;
+}
+
+int
+usr1_fd (void)
+{
+  sigset_t set;
+  int fd;
+
+  sigemptyset (&set);
+  sigaddset (&set, SIGUSR1);
+  must (!sigprocmask (SIG_BLOCK, &set, 0));
+  fd = signalfd (-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+  must (fd >= 0);
+
+  return fd;
+}
+
+void
+put (int fd)
+{
+  must (write (fd, "x", 1) == 1);
+}
+
+int
+get (int fd)
+{
+  char buf [4096];
+  int all = 0, res;
+
+  while ((res = read (fd, buf, sizeof (buf))) > 0)
+    all += res;
+
+  if (res < 0)
+    must (errno == EAGAIN);
+
+  return all ? all : res < 0 ? 0 : -1;
+}
+
+void
+fill (int fd)
+{
+  static const char buf [4096];
+
+  while (write (fd, buf, sizeof (buf)) > 0)
+    ;
+
+  while (write (fd, buf, 1) > 0)
+    ;
+
+  must (errno == EAGAIN);
+}
+
+void
+close_both (int fd [2])
+{
+  close (fd [0]);
+  close (fd [1]);
+}
+
+void
+onto (int from, int to)
+{
+  if (from != to)
+    {
+      must (dup3 (from, to, O_CLOEXEC) == to);
+      close (from);
+    }
+}
+
+
+unsigned
+room_for_fds (unsigned want)
+{
+  struct rlimit lim;
+
+  must (!getrlimit (RLIMIT_NOFILE, &lim));
+
+  if (lim.rlim_max < want)
+    skip ("only %lu of %u descriptors are allowed here (ulimit -Hn)", (unsigned long)lim.rlim_max, want);
+
+  if (lim.rlim_cur < want)
+    {
+      lim.rlim_cur = want;
+      must (!setrlimit (RLIMIT_NOFILE, &lim));
+    }
+
+  return want;
+}
+
+void
+temporary_directory (char *path, size_t size, pid_t pid)
+{
+  const char *tmp = getenv ("TMPDIR");
+
+  snprintf (path, size, "%s/ev_linuxaio-test-%d", tmp ? tmp : "/tmp", (int)pid);
+}
+
+const char *
+temporary (const char *name)
+{
+  static char path [300];
+  size_t len;
+
+  temporary_directory (path, sizeof (path), owner);
+
+  if (mkdir (path, 0700))
+    must (errno == EEXIST);
+
+  len = strlen (path);
+  snprintf (path + len, sizeof (path) - len, "/%s", name);
+
+  return path;
+}
+
+/*****************************************************************************/
+/* children */
+
+pid_t
+child (void)
+{
+  pid_t pid;
+
+  progress ();
+  fflush (0);
+  pid = fork ();
+  must (pid >= 0);
+
+  if (!pid)
+    {
+      unwatched ();
+      prctl (PR_SET_PDEATHSIG, SIGKILL);
+
+      /* what it sends to itself is not for its parent */
+      close_both (fence);
+      sockets (fence);
+    }
+
+  return pid;
+}
+
+void
+leave (void)
+{
+  fflush (0);
+  _exit (0);
+}
+
+pid_t
+in_child (void (*body) (void))
+{
+  pid_t pid = child ();
+
+  if (!pid)
+    {
+      body ();
+      leave ();
+    }
+
+  return pid;
+}
+
+int
+status_of (pid_t pid)
+{
+  int status;
+  pid_t res;
+
+  do
+    res = waitpid (pid, &status, 0);
+  while (res < 0 && errno == EINTR);
+
+  must (res == pid);
+  progress ();
+
+  return status;
+}
+
+void
+ends_well (pid_t pid)
+{
+  int status = status_of (pid);
+
+  if (WIFSIGNALED (status))
+    give_up (__FILE__, __LINE__, "a child was killed by signal %d (%s)", WTERMSIG (status), strsignal (WTERMSIG (status)));
+
+  must_be (WEXITSTATUS (status), ==, 0);
+}

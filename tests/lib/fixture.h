@@ -1,0 +1,256 @@
+/*
+ * What the tests in C share: TEST, which registers a test, and a loop, watchers
+ * that remember, descriptors and children for it.
+ *
+ * Each test runs in a process of its own, once for each loop that it names. So
+ * it need not stop, free or close anything at its end: the loop is destroyed,
+ * and what libev has left then (memory, descriptors, rings) fails the test. But
+ * an eventfd or the like, which libev might have made, is closed by its test,
+ * and a watcher that is still active when the test returns is static.
+ *
+ * Copyright (c) 2026 the ev_linuxaio authors
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
+ */
+#ifndef FIXTURE_H_
+#define FIXTURE_H_
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <ev.h>
+#include <ev_linuxaio.h>
+
+/*****************************************************************************/
+/* tests */
+
+/* the loops a test runs on, and what else it needs */
+enum
+{
+  SELECT   = 1,
+  POLL     = 2,
+  EPOLL    = 4,
+  COLD     = 8,  /* LIBEV_FLAGS=64, as it is created */
+  RING     = 16, /* the same, but it has a ring from the start */
+  MIXED    = 32, /* LIBEV_FLAGS=68 */
+
+  LINUXAIO = COLD | RING | MIXED,
+  ALL      = SELECT | POLL | EPOLL | LINUXAIO,
+
+  ALONE    = 64, /* uses up what belongs to the whole machine */
+  COMPILED = 128 /* a libev that is compiled in, with EV_WALK_ENABLE */
+};
+
+/* libev is compiled in, and makes rings at once that are soon full. each takes 35 ms to destroy: use less of all */
+#define TINY EV_WALK_ENABLE
+#define MANY(count) (TINY ? (count) / 8 : (count))
+
+/* with AddressSanitizer, which needs terabytes of address space and takes a cancelled thread's stack for overrun */
+#ifdef __SANITIZE_ADDRESS__
+# define SANITIZED 1
+#else
+# define SANITIZED 0
+#endif
+
+typedef struct test
+{
+  const char *name, *file;
+  int line;
+  unsigned on;
+  void (*body) (void);
+  struct test *next;
+} test;
+
+void test_register (test *t);
+
+/* TEST (name, on) { ... } is all there is to it */
+#define TEST(name_, on_)                                                  \
+  static void name_ (void);                                               \
+  __attribute__ ((constructor)) static void                               \
+  name_##_register (void)                                                 \
+  {                                                                       \
+    static test t = { #name_, __FILE__, __LINE__, on_, name_, 0 };        \
+    test_register (&t);                                                   \
+  }                                                                       \
+  static void                                                             \
+  name_ (void)
+
+/* fails the test: for the test itself, its callbacks, threads and forked children. the first to fail is told */
+void give_up (const char *file, int line, const char *format, ...) __attribute__ ((noreturn, format (printf, 3, 4)));
+
+/* ends the test, which cannot be done here */
+void skip (const char *format, ...) __attribute__ ((noreturn, format (printf, 1, 2)));
+
+#define must(cond)                                                        \
+  ((cond) ? (void)0 : give_up (__FILE__, __LINE__, "not so: %s", #cond))
+
+/* must_be (a, ==, b) tells both values */
+#define must_be(a, op, b)                                                 \
+  do                                                                      \
+    {                                                                     \
+      long long a_ = (a), b_ = (b);                                       \
+                                                                          \
+      if (!(a_ op b_))                                                    \
+        give_up (__FILE__, __LINE__, "not so: %s, it is %lld and %lld",   \
+                 #a " " #op " " #b, a_, b_);                              \
+    }                                                                     \
+  while (0)
+
+/*****************************************************************************/
+/* the loop */
+
+extern struct ev_loop *loop; /* of the running test; callbacks have their own of that name */
+extern unsigned backend;     /* of the running test: one of the above */
+
+unsigned backend_flag (void);            /* its bits for libev */
+const char *backend_name (void);
+struct ev_loop *another_loop (void);     /* one more like it, without a ring */
+void force_ring (EV_P);                  /* on a loop of this backend: it makes a ring */
+void loop_with_flags (unsigned flags);   /* replaces it by one with more flags (EVFLAG_xxx), */
+void default_loop_with_flags (unsigned flags); /* or by the default loop */
+
+int allocated_blocks (void);             /* by libev, and not freed */
+int open_fds (const char *kind);         /* of this process; kind: whose name has this in it ("" for all) */
+
+#define RINGS 9
+int rings (unsigned long inodes [RINGS]);/* that are mapped; the inodes of the first of them, if not 0 */
+
+/*****************************************************************************/
+/* waiting */
+
+/* runs the loop until it is so, and gives up if that takes for ever: run_until (cond), or run_until (a, ==, b) */
+#define run_until(...) run_until_ (__VA_ARGS__, 3, 2, 1) (__VA_ARGS__)
+#define run_until_(a, b, c, count, ...) run_until_##count
+#define run_until_1(cond) run_until__ (cond, #cond, "%s", "")
+#define run_until_3(a, op, b)                                             \
+  run_until__ ((a) op (b), #a " " #op " " #b, ", it is %lld and %lld", (long long)(a), (long long)(b))
+#define run_until__(cond, text, ...)                                      \
+  do                                                                      \
+    if (!(cond))                                                          \
+      {                                                                   \
+        guard guard_;                                                     \
+        char values_ [100];                                               \
+                                                                          \
+        guard_start (EV_A_ &guard_);                                      \
+                                                                          \
+        do                                                                \
+          {                                                               \
+            ev_run (EV_A_ EVRUN_ONCE);                                    \
+                                                                          \
+            if (guard_.left <= 0 && !(cond))                              \
+              {                                                           \
+                snprintf (values_, sizeof (values_), __VA_ARGS__);        \
+                give_up (__FILE__, __LINE__, "waited in vain for: %s%s", text, values_); \
+              }                                                           \
+          }                                                               \
+        while (!(cond));                                                  \
+                                                                          \
+        guard_stop (EV_A_ &guard_);                                       \
+      }                                                                   \
+  while (0)
+
+typedef struct guard
+{
+  ev_timer timer;
+  int left; /* expiries until patience is over */
+} guard;
+
+void guard_start (EV_P_ guard *g);
+void guard_stop (EV_P_ guard *g);
+
+int patience (void);                     /* milliseconds after which it will never happen */
+void settle (EV_P);                      /* some trips through kernel and loop: whatever was under way has arrived */
+int wait_for (int fd, int events);       /* with poll (2), without the loop; returns revents, 0 if they never come */
+void pause_for (int milliseconds);
+
+/*****************************************************************************/
+/* watchers that remember. they work on the loop of the test */
+
+typedef struct probe
+{
+  ev_io io;
+  int peer;    /* what makes it readable, if that is a descriptor */
+  int eat;     /* bytes to read at each call, 0: none */
+  int count;   /* calls so far */
+  int revents; /* of the last call */
+  int seen;    /* of all calls */
+  int place;   /* of the last call among all calls of all probes, from 1 */
+} probe;
+
+extern int places; /* taken so far */
+
+void probe_cb (EV_P_ ev_io *w, int revents);
+probe *probe_for (int fd, int events);   /* a new one, not yet started */
+probe *watch (int fd, int events);       /* a new one, started */
+probe *watch_socket (int events);        /* one end of a new pair of sockets; the other is its peer */
+probe *reader (void);                    /* the same, for reading, byte by byte */
+probe *terminal_reader (void);           /* the same on a terminal, which no ring serves */
+void start (probe *p);
+void stop (probe *p);
+void restart (probe *p, int fd, int events); /* stopped, set and started */
+void stop_and_close (probe *p);
+
+void told (probe *p, int events);        /* it is called, now, for these events and no others */
+void silent (probe *p);                  /* it is not called */
+void talk (probe *p, int rounds);        /* a reader is called once for each byte */
+
+/* counts its calls in *(int *)w->data; for watchers of any kind */
+void count_cb (EV_P_ void *w, int revents);
+#define counts(type, w, counter) (ev_set_cb (w, (void (*) (EV_P_ type *, int))count_cb), (w)->data = (counter))
+
+/*****************************************************************************/
+/* descriptors: all close-on-exec and non-blocking */
+
+void sockets (int fd [2]);               /* a pair of connected stream sockets */
+void pipes (int fd [2]);                 /* read end, write end */
+void tcp_sockets (int fd [2]);
+int tcp_listen (struct sockaddr_in *addr); /* on a free port of the loopback, filled in */
+int tcp_connect (const struct sockaddr_in *addr); /* returns errno of a blocking connect, 0 if connected (and closed) */
+int udp_bound (struct sockaddr_in *addr);
+void udp_sockets (int fd [2]);           /* connected to each other */
+int pty (int *slave);                    /* returns the master; the slave is raw */
+int usr1_fd (void);                      /* a signalfd of SIGUSR1, which is blocked from now on */
+
+void put (int fd);                       /* one byte must go out */
+int get (int fd);                        /* as many bytes as are there; 0: none, -1: end of file */
+void fill (int fd);                      /* write until it is full */
+void close_both (int fd [2]);
+void onto (int from, int to);            /* moves a descriptor to that number */
+unsigned room_for_fds (unsigned want);   /* raises the limit, or skips the test */
+const char *temporary (const char *name);/* a path in a directory that goes with the test */
+
+/*****************************************************************************/
+/* children */
+
+/* if (!(pid = child ())) { ...; leave (); } */
+pid_t child (void);
+void leave (void) __attribute__ ((noreturn));
+pid_t in_child (void (*body) (void));    /* body and leave */
+int status_of (pid_t pid);               /* as of waitpid */
+void ends_well (pid_t pid);              /* with status 0 */
+
+/*****************************************************************************/
+/* between runner.c and fixture.c */
+
+void fixture_setup (int alone);
+void fixture_teardown (void);
+void temporary_directory (char *path, size_t size, pid_t pid);
+void progress (void);                    /* the test is not stuck */
+void unwatched (void);                   /* in a child of the test: signals are what they are */
+int patience_factor (void);
+
+#endif
