@@ -1,14 +1,32 @@
 /*
- * Threads: loops side by side, and one loop whose watchers another thread
- * starts and stops while it sleeps.
+ * Threads: loops side by side, one loop whose watchers other threads start and
+ * stop while it sleeps, and threads that are cancelled or have files of their own.
  *
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
 #include <pthread.h>
+#include <sched.h>
+#include <time.h>
 
 #include "fixture.h"
-#include "suites.h"
+
+static void
+join (pthread_t thread)
+{
+  progress ();
+  must (!pthread_join (thread, 0));
+}
+
+static pthread_t
+thread_of (void *(*body) (void *), void *arg)
+{
+  pthread_t thread;
+
+  must (!pthread_create (&thread, 0, body, arg));
+
+  return thread;
+}
 
 /*****************************************************************************/
 /* a loop for each thread */
@@ -30,11 +48,10 @@ static void
 return_cb (EV_P_ ev_io *w, int revents)
 {
   side *s = (side *)w->data;
-  int got = get (w->fd);
 
   (void)loop;
-  must (revents == EV_READ);
-  must (got == 1);
+  must_be (revents, ==, EV_READ);
+  must_be (get (w->fd), ==, 1);
 
   if (++s->rounds [w - s->io] == ROUNDS)
     ++s->done;
@@ -42,30 +59,14 @@ return_cb (EV_P_ ev_io *w, int revents)
   put (w->fd);
 }
 
-static void
-side_start (side *s, struct ev_loop *its_loop, int end)
-{
-  int i;
-
-  memset (s, 0, sizeof (*s));
-  s->loop = its_loop;
-
-  for (i = 0; i < PAIRS; ++i)
-    {
-      ev_io_init (s->io + i, return_cb, table [i][end], EV_READ);
-      s->io [i].data = s;
-      ev_io_start (s->loop, s->io + i);
-    }
-}
-
 static void *
-side_play (void *arg)
+play (void *arg)
 {
   side *s = (side *)arg;
   struct ev_loop *loop = s->loop;
   int i;
 
-  run_until (s->done == PAIRS);
+  run_until (s->done, ==, PAIRS);
 
   for (i = 0; i < PAIRS; ++i)
     ev_io_stop (EV_A_ s->io + i);
@@ -73,171 +74,152 @@ side_play (void *arg)
   return 0;
 }
 
-START_TEST (two_loops_in_two_threads_play_table_tennis)
+/* the loops are made in one thread, and run and destroyed in others */
+TEST (two_loops_in_two_threads_play_table_tennis, ALL)
 {
-  struct ev_loop *other = another_loop ();
-  static side here, there;
+  static side sides [2];
   pthread_t thread;
-  int i;
+  int i, end;
 
-  for (i = 0; i < PAIRS; ++i)
-    sockets (table [i]);
+  for (end = 0; end < 2; ++end)
+    {
+      side *s = sides + end;
 
-  side_start (&here, loop, 0);
-  side_start (&there, other, 1);
+      s->loop = end ? another_loop () : loop;
+
+      for (i = 0; i < PAIRS; ++i)
+        {
+          if (!end)
+            sockets (table [i]);
+
+          ev_io_init (s->io + i, return_cb, table [i][end], EV_READ);
+          s->io [i].data = s;
+          ev_io_start (s->loop, s->io + i);
+        }
+    }
 
   for (i = 0; i < PAIRS; ++i)
     put (table [i][0]);
 
-  ck_assert (!pthread_create (&thread, 0, side_play, &there));
-  side_play (&here);
-  ck_assert (!pthread_join (thread, 0));
-  ev_loop_destroy (other);
-
-  for (i = 0; i < PAIRS; ++i)
-    close_both (table [i]);
+  thread = thread_of (play, sides);
+  play (sides + 1);
+  join (thread);
+  ev_loop_destroy (sides [1].loop);
 }
-END_TEST
-
-/* the loop is made in one thread, run and destroyed in others */
-static void *
-run_and_destroy (void *arg)
-{
-  struct ev_loop *loop = (struct ev_loop *)arg;
-  int fd [2], i;
-  probe p;
-
-  sockets (fd);
-  probe_start (EV_A_ &p, fd [0], EV_READ);
-  p.eat = 1;
-
-  for (i = 1; i <= 100; ++i)
-    {
-      put (fd [1]);
-      run_until (p.count == i);
-    }
-
-  ev_loop_destroy (EV_A);
-  close_both (fd);
-
-  return 0;
-}
-
-START_TEST (loop_is_run_by_another_thread_than_made_it)
-{
-  struct ev_loop *its = loop;
-  pthread_t thread;
-
-  loop = another_loop ();
-  ck_assert (!pthread_create (&thread, 0, run_and_destroy, its));
-  ck_assert (!pthread_join (thread, 0));
-}
-END_TEST
 
 /*****************************************************************************/
 /* ev_async */
 
 static ev_async async;
-static int calls;
-
-static void *
-send_many (void *arg)
-{
-  int i;
-
-  (void)arg;
-
-  for (i = 1; i <= 500; ++i)
-    {
-      ev_async_send (EV_A_ &async);
-
-      while (__atomic_load_n (&calls, __ATOMIC_ACQUIRE) < i)
-        sched_yield ();
-    }
-
-  return 0;
-}
+static int asyncs;
 
 static void
 async_cb (EV_P_ ev_async *w, int revents)
 {
-  (void)loop, (void)w, (void)revents;
-  __atomic_add_fetch (&calls, 1, __ATOMIC_RELEASE);
-}
-
-START_TEST (async_from_another_thread_ends_every_sleep)
-{
-  pthread_t thread;
-
-  calls = 0;
-  ev_async_init (&async, async_cb);
-  ev_async_start (EV_A_ &async);
-  ck_assert (!pthread_create (&thread, 0, send_many, 0));
-  run_until (calls == 500);
-  ck_assert (!pthread_join (thread, 0));
-  ev_async_stop (EV_A_ &async);
-}
-END_TEST
-
-/*****************************************************************************/
-/* one loop, watchers of another thread */
-
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static int asyncs_seen;
-static int told; /* an eventfd: the callback has been called */
-
-static void
-release (EV_P) EV_NOEXCEPT
-{
-  (void)loop;
-  pthread_mutex_unlock (&mutex);
-}
-
-static void
-acquire (EV_P) EV_NOEXCEPT
-{
-  (void)loop;
-  pthread_mutex_lock (&mutex);
-}
-
-static void
-tell_cb (EV_P_ ev_io *w, int revents)
-{
-  uint64_t one = 1;
-
-  (void)loop;
-  must (revents == EV_READ);
-  must (get (w->fd) == 1);
-  must (write (told, &one, sizeof (one)) == sizeof (one));
-}
-
-static void
-break_async_cb (EV_P_ ev_async *w, int revents)
-{
   (void)revents;
-  __atomic_add_fetch (&asyncs_seen, 1, __ATOMIC_RELEASE);
+  __atomic_add_fetch (&asyncs, 1, __ATOMIC_RELEASE);
 
   if (w->data)
     ev_break (EV_A_ EVBREAK_ALL);
 }
 
 static void *
+send_many (void *arg)
+{
+  int i;
+
+  for (i = 1; i <= 500; ++i)
+    {
+      ev_async_send (EV_A_ &async);
+
+      while (__atomic_load_n (&asyncs, __ATOMIC_ACQUIRE) < i)
+        sched_yield ();
+    }
+
+  return arg;
+}
+
+TEST (async_from_another_thread_ends_every_sleep, ALL)
+{
+  pthread_t thread;
+
+  ev_async_init (&async, async_cb);
+  ev_async_start (EV_A_ &async);
+  thread = thread_of (send_many, 0);
+  run_until (asyncs, ==, 500);
+  join (thread);
+}
+
+/*****************************************************************************/
+/* one loop, watchers of other threads: the locking scheme of the manual */
+
+/* a lock that is fair: who waits for it gets it when it is given back */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t turn = PTHREAD_COND_INITIALIZER;
+static unsigned long head, tail;
+
+static void
+release (EV_P) EV_NOEXCEPT
+{
+  (void)loop;
+  pthread_mutex_lock (&mutex);
+  ++head;
+  pthread_cond_broadcast (&turn);
+  pthread_mutex_unlock (&mutex);
+}
+
+static void
+acquire (EV_P) EV_NOEXCEPT
+{
+  unsigned long own;
+
+  (void)loop;
+  pthread_mutex_lock (&mutex);
+  own = tail++;
+
+  while (own != head)
+    pthread_cond_wait (&turn, &mutex);
+
+  pthread_mutex_unlock (&mutex);
+}
+
+static void *
 run_locked (void *arg)
 {
-  (void)arg;
   acquire (EV_A);
   ev_run (EV_A_ 0);
   release (EV_A);
 
-  return 0;
+  return arg;
 }
 
-/* starts or stops a watcher of a loop that may be asleep, and wakes it up for that */
+static pthread_t
+run_in_thread (void)
+{
+  ev_async_init (&async, async_cb);
+  ev_async_start (EV_A_ &async);
+  ev_set_loop_release_cb (EV_A_ release, acquire);
+
+  return thread_of (run_locked, 0);
+}
+
 static void
-from_outside (void (*what) (EV_P_ ev_io *) EV_NOEXCEPT, ev_io *io)
+end_thread (pthread_t thread)
 {
   acquire (EV_A);
-  what (EV_A_ io);
+  async.data = &async;
+  ev_async_send (EV_A_ &async);
+  release (EV_A);
+  join (thread);
+  ev_set_loop_release_cb (EV_A_ 0, 0);
+}
+
+/* starts a watcher of a loop that may be asleep, and wakes it up for that */
+static void
+start_from_outside (ev_io *io)
+{
+  acquire (EV_A);
+  ev_io_start (EV_A_ io);
   ev_async_send (EV_A_ &async);
   release (EV_A);
 }
@@ -249,80 +231,293 @@ wait_for_a_new_set (void)
   int before;
 
   acquire (EV_A);
-  before = asyncs_seen;
+  before = asyncs;
   ev_async_send (EV_A_ &async);
   release (EV_A);
 
-  while (__atomic_load_n (&asyncs_seen, __ATOMIC_ACQUIRE) == before)
+  while (__atomic_load_n (&asyncs, __ATOMIC_ACQUIRE) == before)
     sched_yield ();
 }
 
 static void
+tell_cb (EV_P_ ev_io *w, int revents)
+{
+  if (revents == EV_WRITE)
+    ev_io_stop (EV_A_ w);
+  else
+    must_be (get (w->fd), ==, 1);
+
+  put (*(int *)w->data);
+}
+
+/* reads, and writes in every other round, and is stopped and closed: under the lock, or after it */
+static void
 serve_from_outside (int round)
 {
-  int fd [2];
-  ev_io io;
+  int fd [2], tell [2];
+  ev_io io, out;
 
   sockets (fd);
+  sockets (tell);
   ev_io_init (&io, tell_cb, fd [0], EV_READ);
-  from_outside (ev_io_start, &io);
+  ev_io_init (&out, tell_cb, fd [0], EV_WRITE);
+  io.data = out.data = tell;
+  start_from_outside (&io);
   put (fd [1]);
-  ck_assert (wait_for (told, POLLIN));
-  get (told);
+  must (wait_for (tell [1], POLLIN));
+  get (tell [1]);
 
-  /* in every other round while it is armed again */
   if (round & 1)
-    from_outside (ev_io_start, &io);
+    {
+      start_from_outside (&out);
+      must (wait_for (tell [1], POLLIN));
+    }
 
-  from_outside (ev_io_stop, &io);
+  acquire (EV_A);
+  ev_io_stop (EV_A_ &io);
+  ev_io_stop (EV_A_ &out);
+
+  if (round & 2 && !(backend & (SELECT | POLL)))
+    close (fd [0]);
+
+  /* for a stop the loop need not be woken: nothing new is to be watched */
+  if (round & 4)
+    ev_async_send (EV_A_ &async);
+
+  release (EV_A);
 
   if (backend & (SELECT | POLL))
     wait_for_a_new_set ();
 
-  close (fd [0]);
-  ck_assert_msg (wait_for (fd [1], POLLIN) != 0, "the socket was not released");
-  ck_assert_int_eq (get (fd [1]), -1);
+  if (!(round & 2) || backend & (SELECT | POLL))
+    close (fd [0]);
+
+  must (wait_for (fd [1], POLLIN));
+  must_be (get (fd [1]), ==, -1);
   close (fd [1]);
+  close_both (tell);
 }
 
-START_TEST (watchers_are_started_and_stopped_while_the_loop_sleeps)
+static void *
+serve_rounds (void *arg)
 {
-  pthread_t thread;
   int round;
 
-  told = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
-  ev_async_init (&async, break_async_cb);
-  async.data = 0;
-  ev_async_start (EV_A_ &async);
-  ev_set_loop_release_cb (EV_A_ release, acquire);
-  ck_assert (!pthread_create (&thread, 0, run_locked, 0));
-
-  for (round = 0; round < 200; ++round)
+  for (round = 0; round < 100; ++round)
     serve_from_outside (round);
 
-  acquire (EV_A);
-  async.data = &async;
-  ev_async_send (EV_A_ &async);
-  release (EV_A);
-  ck_assert (!pthread_join (thread, 0));
-  ev_set_loop_release_cb (EV_A_ 0, 0);
-  ev_async_stop (EV_A_ &async);
-  close (told);
+  return arg;
 }
-END_TEST
+
+TEST (watchers_are_started_and_stopped_while_the_loop_sleeps, ALL)
+{
+  pthread_t thread = run_in_thread (), others [3];
+  int i;
+
+  for (i = 0; i < 3; ++i)
+    others [i] = thread_of (serve_rounds, 0);
+
+  serve_rounds (0);
+
+  for (i = 0; i < 3; ++i)
+    join (others [i]);
+
+  end_thread (thread);
+}
+
+/* the number of a descriptor that was stopped and closed while the loop sleeps is the program's: it is left alone */
+TEST (number_of_a_descriptor_that_another_thread_closed_is_left_alone, EPOLL | LINUXAIO)
+{
+  pthread_t thread = run_in_thread ();
+  int round, fd [2], other [2];
+  ev_io io;
+
+  for (round = 0; round < 5; ++round)
+    {
+      sockets (fd);
+      ev_io_init (&io, tell_cb, fd [0], EV_READ);
+      start_from_outside (&io);
+      pause_for (2);
+      acquire (EV_A);
+      ev_io_stop (EV_A_ &io);
+      sockets (other);
+      onto (other [0], fd [0]);
+      release (EV_A);
+      must (wait_for (fd [1], POLLIN));
+      must_be (get (fd [1]), ==, -1);
+      pause_for (10);
+      close (fd [0]);
+      must (wait_for (other [1], POLLIN));
+      close (fd [1]);
+      close (other [1]);
+    }
+
+  end_thread (thread);
+}
+
+static void *
+take_turns (void *arg)
+{
+  int i;
+
+  for (i = 0; i < 10; ++i)
+    {
+      acquire (EV_A);
+      release (EV_A);
+    }
+
+  __atomic_store_n ((int *)arg, 1, __ATOMIC_RELEASE);
+
+  return 0;
+}
 
 static void
-add (TCase *tc, unsigned on)
+again_cb (EV_P_ ev_io *w, int revents)
 {
-  (void)on;
-  tcase_add_test (tc, two_loops_in_two_threads_play_table_tennis);
-  tcase_add_test (tc, loop_is_run_by_another_thread_than_made_it);
-  tcase_add_test (tc, async_from_another_thread_ends_every_sleep);
-  tcase_add_test (tc, watchers_are_started_and_stopped_while_the_loop_sleeps);
+  probe_cb (EV_A_ w, revents);
+  ev_io_stop (EV_A_ w);
+  ev_io_start (EV_A_ w);
 }
 
-Suite *
-threads_suite (void)
+/* also one that does not sleep: something is always ready, an idle watcher runs, or each watcher is used once */
+TEST (each_poll_gives_the_lock_back, ALL)
 {
-  return suite_over_backends ("threads", add);
+  static ev_idle idle;
+  probe *p = watch_socket (EV_READ);
+  int how, idles = 0;
+
+  settle (EV_A);
+
+  for (how = 0; how < 3; ++how)
+    {
+      pthread_t thread;
+      int polls, done = 0;
+
+      if (how == 1)
+        {
+          ev_idle_init (&idle, 0);
+          counts (ev_idle, &idle, &idles);
+          ev_idle_start (EV_A_ &idle);
+        }
+      else
+        {
+          ev_idle_stop (EV_A_ &idle);
+          ev_set_cb (&p->io, how ? again_cb : probe_cb);
+          put (p->peer);
+        }
+
+      ev_set_loop_release_cb (EV_A_ release, acquire);
+      acquire (EV_A);
+      thread = thread_of (take_turns, &done);
+
+      for (polls = 0; !__atomic_load_n (&done, __ATOMIC_ACQUIRE) && polls < 1000000; ++polls)
+        ev_run (EV_A_ EVRUN_ONCE);
+
+      release (EV_A);
+      ev_set_loop_release_cb (EV_A_ 0, 0);
+      must_be (polls, <, 1000000);
+      join (thread);
+      get (p->io.fd);
+    }
+}
+
+/*****************************************************************************/
+/* threads that are not like others */
+
+static void *
+sleep_in_loop (void *arg)
+{
+  ev_run (EV_A_ 0);
+
+  return arg;
+}
+
+/* the wait of each backend is a cancellation point of the C library; with a timer, it comes back to it */
+TEST (thread_that_sleeps_in_a_loop_can_be_cancelled, SANITIZED ? 0 : EPOLL | LINUXAIO)
+{
+  struct ev_loop *own = loop;
+  int with_timer;
+
+  for (with_timer = 0; with_timer < 2; ++with_timer)
+    {
+      static ev_timer timer;
+      pthread_t thread;
+      void *res = 0;
+      int tries = patience () / 10;
+
+      loop = another_loop ();
+
+      if (backend == RING)
+        force_ring (EV_A);
+
+      reader ();
+      ev_timer_init (&timer, 0, 0.005, 0.005);
+      counts (ev_timer, &timer, &(int) { 0 });
+
+      if (with_timer)
+        ev_timer_start (EV_A_ &timer);
+
+      thread = thread_of (sleep_in_loop, 0);
+      pause_for (20);
+      must (!pthread_cancel (thread));
+
+      while (pthread_tryjoin_np (thread, &res) == EBUSY)
+        {
+          must_be (--tries, >, 0);
+          pause_for (10);
+        }
+
+      must (res == PTHREAD_CANCELED);
+      ev_loop_destroy (EV_A);
+    }
+
+  loop = own;
+}
+
+/* what is at a number is not what is there for the first thread */
+static void *
+serve_own_files (void *arg)
+{
+  struct ev_loop *own = loop;
+  int number = *(int *)arg, fd [2], i;
+  probe *p, *event;
+
+  if (unshare (CLONE_FILES))
+    skip ("no descriptors of its own for a thread here (%s)", strerror (errno));
+
+  sockets (fd);
+  onto (fd [0], number);
+  loop = another_loop ();
+
+  if (backend == RING)
+    force_ring (EV_A);
+
+  p = watch (number, EV_READ);
+  p->eat  = 1;
+  p->peer = fd [1];
+  event   = watch (eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC), EV_READ);
+
+  for (i = 1; i <= 20; ++i)
+    {
+      uint64_t one = 1;
+
+      put (p->peer);
+      run_until (p->count, ==, i);
+      must (write (event->io.fd, &one, sizeof (one)) == sizeof (one));
+      told (event, EV_READ);
+      get (event->io.fd);
+    }
+
+  ev_loop_destroy (EV_A);
+  loop = own;
+
+  return 0;
+}
+
+TEST (thread_with_descriptors_of_its_own_is_served, ALL)
+{
+  int number = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+  join (thread_of (serve_own_files, &number));
+  close (number);
 }
