@@ -195,7 +195,8 @@ TEST (event_of_a_time_when_nobody_asked_is_not_reported, ALL)
       ev_run (EV_A_ EVRUN_NOWAIT);
       put (r->peer);
 
-      if (i & 1)
+      /* one that a ring has reported, and nobody has looked at, may still be told */
+      if (i & 1 || backend & LINUXAIO)
         settle (EV_A);
 
       must_be (get (r->io.fd), ==, 1);
@@ -226,7 +227,8 @@ TEST (changed_mask_of_one_watcher_takes_effect, ALL)
       stop (p);
       ev_io_modify (&p->io, masks [i]);
       start (p);
-      told (p, masks [i]);
+      p->seen = 0;
+      run_until (p->seen, ==, masks [i]);
       settle (EV_A);
       must_be (p->seen, ==, masks [i]);
     }

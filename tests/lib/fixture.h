@@ -55,6 +55,17 @@ enum
   COMPILED = 128 /* a libev that is compiled in, with EV_WALK_ENABLE */
 };
 
+/* libev is compiled in, and makes rings at once that are soon full. each takes 35 ms to destroy: use less of all */
+#define TINY EV_WALK_ENABLE
+#define MANY(count) (TINY ? (count) / 8 : (count))
+
+/* with AddressSanitizer, which needs terabytes of address space and takes a cancelled thread's stack for overrun */
+#ifdef __SANITIZE_ADDRESS__
+# define SANITIZED 1
+#else
+# define SANITIZED 0
+#endif
+
 typedef struct test
 {
   const char *name, *file;
@@ -114,7 +125,9 @@ void default_loop_with_flags (unsigned flags); /* or by the default loop */
 
 int allocated_blocks (void);             /* by libev, and not freed */
 int open_fds (const char *kind);         /* of this process; kind: whose name has this in it ("" for all) */
-int rings (unsigned long *inodes, int max); /* that are mapped; inodes may be 0 */
+
+#define RINGS 9
+int rings (unsigned long inodes [RINGS]);/* that are mapped; the inodes of the first of them, if not 0 */
 
 /*****************************************************************************/
 /* waiting */

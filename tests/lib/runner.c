@@ -70,7 +70,7 @@ static const struct loop_kind
 static test *tests, **last = &tests;
 static const struct loop_kind *kind;
 static const char *part, *loop_name, *failures_path;
-static int forking = 1, jobs = 2;
+static int forking = 1, jobs = 4; /* they sleep most of the time */
 static int failed_here, passed, failed, skipped, left_out;
 static int elsewhere; /* tests that another flavour runs */
 static job running [JOBS];
@@ -487,7 +487,7 @@ runs_here (test *t, const struct loop_kind *k)
   if (!(t->on & k->bit) || (loop_name ? strcmp (k->name, loop_name) : !(k->bit & TEST_LOOPS)) || !selected (t))
     return 0;
 
-#if !EV_WALK_ENABLE
+#if !TINY
   if (t->on & COMPILED)
     {
       ++elsewhere;
