@@ -6,18 +6,16 @@
  */
 
 /*
- * The invariant: each watched fd lives either on epoll or in a ring (place). When
- * linuxaio_poll sleeps, every direction of it that is wanted is held by the kernel:
- * on epoll by the registration that ev_epoll.c has made, in a ring by a request in
- * flight. Before that, the fd is on the re-arm list or among the probes, and both
- * are empty when the loop sleeps.
+ * The invariant: each watched fd lives either on epoll or in a ring (place). When the
+ * loop sleeps, the kernel holds every wanted direction of every fd: on epoll by the
+ * registration that ev_epoll.c has made, in a ring by a request in flight. Until then
+ * the fd is on the re-arm list or among the probes.
  *
  * The loop always sleeps in ev_epoll.c's epoll_poll. Each request names an eventfd,
  * the bell, which is registered in the same epoll set: epoll_wait returns when the
- * kernel has put an event into a ring, and the ring is read in user space. So nobody
- * but the loop's own thread looks at the epoll set, the epoll fd is readable when a
- * ring has something, and rings can be as many as are needed. Nothing ever moves
- * because of them.
+ * kernel has put an event into a ring, and the ring is read in user space. So the epoll
+ * fd becomes readable for events of either kind, only the loop's own thread ever looks
+ * at the epoll set, and there can be any number of rings.
  *
  * What follows from how the kernel does it (fs/aio.c):
  *
@@ -25,15 +23,16 @@
  *   and the next linuxaio_poll submits what is wanted and not in flight. So polling
  *   is level-triggered.
  * - an fd has a request for each direction. A direction that is no longer wanted
- *   stays in flight, and its event means nothing.
+ *   stays in flight, and its event reaches no watcher.
  * - a request in flight holds the open file. So requests are cancelled as soon as the
- *   last watcher of the fd is stopped (linuxaio_release). The event of a cancelled
- *   request still comes, and the request is not used again before that.
+ *   last watcher of the fd is stopped (linuxaio_release), or the fd is set anew. The
+ *   event of a cancelled request still comes, and the request is not used again
+ *   before that.
  *
- * On epoll, emask is what the kernel was told and still has. A watcher that is started
- * again costs no call if it is there: it may be another file only if the fd was set
- * anew (EV__IOFDSET; ev.pod: The special problem of disappearing file descriptors).
- * For an fd in a ring, emask is what the kernel would have been told.
+ * On epoll, emask is what the kernel was told and still has. Starting a watcher again
+ * costs no call if emask has its events: it may be another file only if the fd was
+ * set anew (EV__IOFDSET; ev.pod: The special problem of disappearing file descriptors).
+ * For an fd in a ring, emask is what epoll would have been told.
  */
 
 #include <fcntl.h>
@@ -56,6 +55,9 @@
 
 static int enable_secure (void); /* of ev.c */
 
+/* also for those who look into a file for it */
+static const char linuxaio_ident [] ecb_attribute ((__used__)) = "ev_linuxaio " EV_LINUXAIO_VERSION;
+
 /*****************************************************************************/
 /* policy */
 
@@ -71,33 +73,33 @@ static int enable_secure (void); /* of ev.c */
 # define EV_LINUXAIO_RING_NEXT 1022
 #endif
 
-/* events of fds that would rather be in a ring before one is made: that costs 80 us, and 40 ms at exit */
+/* events of fds on epoll that should be in a ring, before the first one is made: that takes 80 us, and 40 ms at exit */
 #ifndef EV_LINUXAIO_WORTH
 # define EV_LINUXAIO_WORTH 1000
 #endif
 
 /*
  * The table of prices: what moves the score of an fd, which is between -128 and
- * LINUXAIO_SCORE_MAX. An event costs 0.3 us more in a ring; an epoll_ctl for a change
- * costs 0.6 us more on epoll (programs that read and write in turns: 0.83 - 0.87 of
- * epoll's time in a ring); asking what an fd is that was set anew takes 0.4 us (the
- * same programs, if they set their watchers anew: 1.15 - 1.35); and a cancel 6 us.
+ * LINUXAIO_SCORE_MAX. In a ring an event costs 0.3 us more, asking what an fd is that
+ * was set anew 0.4 us, and a cancel 6 us. On epoll a change of the mask costs 0.6 us
+ * more. (Programs that read and write in turns take 0.83 - 0.87 of epoll's time in a ring,
+ * and 1.15 - 1.35 if they set their watchers anew.) One cancel is enough to leave.
  */
 enum
 {
-  LINUXAIO_PRICE_EVENT  = 1,  /* where the backend chooses, without a change since the last one; else a gain */
-  LINUXAIO_PRICE_CHANGE = 2,  /* after an event, if epoll would have to hear of it */
-  LINUXAIO_PRICE_ANEW   = 4,  /* the fd is set anew after an event */
-  LINUXAIO_PRICE_CANCEL = 64, /* the fd is stopped while it is in flight */
-  LINUXAIO_SCORE_ENTRY  = 32, /* where the backend chooses, this gets an fd into a ring, and 0 out of it again */
+  LINUXAIO_PRICE_EVENT  = 1,  /* backend chooses: for an event without a change since the last one. else: a gain */
+  LINUXAIO_PRICE_CHANGE = 2,  /* a gain: for a change after an event, if epoll would have to hear of it */
+  LINUXAIO_PRICE_ANEW   = 4,  /* for an fd that is set anew after an event */
+  LINUXAIO_PRICE_CANCEL = 64, /* for an fd that is stopped in flight */
+  LINUXAIO_SCORE_ENTRY  = 32, /* backend chooses: this gets an fd into a ring, and 0 out of it again */
   LINUXAIO_SCORE_MAX    = 63
 };
 
 /*
- * Write interest that the kernel hears of without being asked first, after it was asked
- * in vain: asking costs 0.15 us, and spares 1 us if the fd can be written to.
+ * When a probe has found that an fd cannot be written to, that many of its write interests
+ * skip the probe: it costs 0.15 us, and spares 1 us if the fd can be written to.
  */
-#define LINUXAIO_FULL 4
+#define LINUXAIO_NO_PROBES 4
 
 /* seconds that one iteration waits for kernel workers which let go of files: 3 us each, as a rule */
 #define LINUXAIO_PATIENCE LINUXAIO_TS (50e-6)
@@ -106,8 +108,8 @@ enum
 #define LINUXAIO_BATCH 32
 
 /*****************************************************************************/
-/* the seam to the kernel: nothing else in this file calls it, but mmap and   */
-/* the like where a ring is made. all return -errno on failure.              */
+/* the seam to the kernel. Those that return an int return -errno on failure. */
+/* What has no wrapper here is called once, through libc.                     */
 
 #ifndef MADV_WIPEONFORK
 # define MADV_WIPEONFORK 18 /* Linux 4.14 */
@@ -295,7 +297,7 @@ typedef struct linuxaio_ring
   struct linuxaio_ring *next;
   aio_context_t ctx;
   struct linuxaio_map *map; /* what the kernel shares with us. its address is the value of ctx */
-  int held;                 /* requests that are queued for it, or whose event is still to come */
+  int used;                 /* requests that are queued for it, or whose event is still to come */
   int room;                 /* it can still take that many, as far as we know */
   int asked;                /* charged to fs.aio-max-nr */
   uint32_t entries;         /* events that fit into it */
@@ -309,16 +311,16 @@ typedef struct linuxaio_ring
 /* end of the re-arm list. its links are fd + 1, so that 0 means: is not on it */
 #define LINUXAIO_LAST -1
 
-/* registers the bell in a new epoll set */
+/* registers the bell in the epoll set. nobody ever reads it: EPOLLET tells of each signal once */
 static int
 linuxaio_bell_register (EV_P)
 {
   return evsys_epoll_ctl (backend_fd, EPOLL_CTL_ADD, linuxaio.bell, EPOLLIN | EPOLLET, LINUXAIO_BELL);
 }
 
-/* has the epoll fd readable, as an event in a ring does */
+/* makes the epoll fd readable, as an event in a ring does */
 static void
-linuxaio_bell_ring (EV_P)
+linuxaio_bell_signal (EV_P)
 {
   const uint64_t one = 1;
   int unused = write (linuxaio.bell, &one, sizeof (one));
@@ -355,7 +357,7 @@ ecb_cold
 static int
 linuxaio_bell_new (EV_P)
 {
-  int res = 0;
+  int res;
 
   if ((linuxaio.bell = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
     return -errno;
@@ -388,7 +390,6 @@ linuxaio_ring_install (EV_P_ aio_context_t ctx, int asked)
 {
   struct linuxaio_map *map = (struct linuxaio_map *)(uintptr_t)ctx;
   LINUXAIO_RING *ring;
-  int fd;
 
   if (map->magic != LINUXAIO_RING_MAGIC || map->incompat_features || map->header_length != sizeof (*map) || map->nr < 2)
     return 0;
@@ -402,13 +403,9 @@ linuxaio_ring_install (EV_P_ aio_context_t ctx, int asked)
   ring->map      = map;
   ring->asked    = asked;
   ring->entries  = map->nr;
-  ring->held     = 0;
+  ring->used     = 0;
   ring->room     = linuxaio_capacity (ring);
   ring->queuecnt = 0;
-
-  if (!linuxaio.rings)
-    for (linuxaio.epollcnt = 0, fd = 0; fd < anfdmax; ++fd)
-      linuxaio.epollcnt += !!anfds [fd].events;
 
   linuxaio.rings  = ring;
   backend_mintime = LINUXAIO_TS (1e-6);
@@ -425,9 +422,9 @@ linuxaio_may_pass (int error)
 }
 
 /*
- * Makes a ring. What others may have used up (quota, memory, descriptors) is asked for
- * again when as many wishes have come together again. If this host cannot
- * do AIO at all, the loop becomes one of the epoll backend.
+ * Makes a ring. If that fails for lack of quota, memory or descriptors, it is tried
+ * again after EV_LINUXAIO_WORTH more wishes. If this host cannot do AIO at all, the loop
+ * becomes one of the epoll backend.
  */
 ecb_cold
 static void
@@ -435,10 +432,7 @@ linuxaio_ring_open (EV_P)
 {
   int asked = linuxaio.rings ? EV_LINUXAIO_RING_NEXT : EV_LINUXAIO_RING_FIRST;
   aio_context_t ctx = 0;
-  int res = -ENOSYS;
-
-  if (linuxaio.rings || (linuxaio_kernel_good () && !linuxaio_on_valgrind ()))
-    res = evsys_io_setup (asked, &ctx);
+  int res = linuxaio.rings || (linuxaio_kernel_good () && !linuxaio_on_valgrind ()) ? 0 : -ENOSYS;
 
   if (res >= 0 && !linuxaio.alive)
     res = linuxaio_page_new (EV_A);
@@ -446,21 +440,21 @@ linuxaio_ring_open (EV_P)
   if (res >= 0 && linuxaio.bell < 0)
     res = linuxaio_bell_new (EV_A);
 
-  if (res >= 0 && linuxaio_ring_install (EV_A_ ctx, asked))
-    return;
+  if (res >= 0 && (res = evsys_io_setup (asked, &ctx)) >= 0 && !linuxaio_ring_install (EV_A_ ctx, asked))
+    {
+      evsys_io_destroy (ctx);
+      res = -ENOSYS;
+    }
 
-  if (res >= 0)
-    res = -ENOSYS;
-
-  if (ctx)
-    evsys_io_destroy (ctx);
-
-  ++linuxaio.stats.setups_refused;
-  linuxaio.wishes   = 0;
-  linuxaio.unusable = !linuxaio.rings && !linuxaio_may_pass (res);
+  if (res < 0)
+    {
+      ++linuxaio.stats.setups_refused;
+      linuxaio.wishes   = 0;
+      linuxaio.unusable = !linuxaio.rings && !linuxaio_may_pass (res);
+    }
 }
 
-/* all rings are full. returns an empty one that the kernel had no memory for, or a new one, 0: none */
+/* all rings are full. returns an empty one whose last submit found no memory, else a new one, else 0 */
 ecb_cold
 static LINUXAIO_RING *
 linuxaio_ring_more (EV_P)
@@ -471,7 +465,7 @@ linuxaio_ring_more (EV_P)
     return 0;
 
   for (ring = linuxaio.rings; ring; ring = ring->next)
-    if (!ring->held)
+    if (!ring->used)
       {
         ring->room = linuxaio_capacity (ring);
         return ring;
@@ -503,24 +497,24 @@ int
 linuxaio_may_enter (EV_P_ LINUXAIO_FD *f)
 {
   return f->place <= LINUXAIO_ON_EPOLL
-      && f->score >= linuxaio.entry
+      && f->score >= linuxaio.threshold
       && (linuxaio.rings || linuxaio.wishes >= EV_LINUXAIO_WORTH);
 }
 
 /*****************************************************************************/
 /* requests */
 
-/* an fd in a ring costs that much more than on epoll; less, if the price is negative */
+/* moves the score of an fd: up for what is cheaper in a ring, down for what is cheaper on epoll */
 inline_size
 void
-linuxaio_pay (LINUXAIO_FD *f, int price)
+linuxaio_score (LINUXAIO_FD *f, int change)
 {
-  int score = f->score - price;
+  int score = f->score + change;
 
   f->score = score < -128 ? -128 : score > LINUXAIO_SCORE_MAX ? LINUXAIO_SCORE_MAX : score;
 }
 
-/* has the next linuxaio_poll look at the fd */
+/* makes the next linuxaio_poll look at the fd */
 inline_speed
 void
 linuxaio_rearm (EV_P_ int fd)
@@ -563,15 +557,15 @@ linuxaio_lacks (EV_P_ int fd, int write)
       && !(anfds [fd].aio.request && anfds [fd].aio.request [write].phase);
 }
 
-/* returns how many requests the fd needs */
+/* returns how many requests are to be queued for the fd */
 inline_size
 int
-linuxaio_count (EV_P_ int fd)
+linuxaio_lacking (EV_P_ int fd)
 {
   return linuxaio_lacks (EV_A_ fd, 0) + linuxaio_lacks (EV_A_ fd, 1);
 }
 
-/* queues the requests that the fd needs */
+/* queues them */
 inline_speed
 void
 linuxaio_queue (EV_P_ LINUXAIO_RING *ring, int fd)
@@ -591,7 +585,7 @@ linuxaio_queue (EV_P_ LINUXAIO_RING *ring, int fd)
           r->ring  = ring;
           r->iocb.aio_resfd = linuxaio.bell;
           ring->queue [ring->queuecnt++] = &r->iocb;
-          ++ring->held;
+          ++ring->used;
           --ring->room;
         }
     }
@@ -609,7 +603,7 @@ linuxaio_unqueue (LINUXAIO_REQUEST *r)
     ++i;
 
   --ring->queuecnt;
-  --ring->held;
+  --ring->used;
   ++ring->room;
   memmove (ring->queue + i, ring->queue + i + 1, sizeof (*ring->queue) * (ring->queuecnt - i));
   r->phase = LINUXAIO_IDLE;
@@ -617,9 +611,9 @@ linuxaio_unqueue (LINUXAIO_REQUEST *r)
 
 /*
  * Cancels a request in flight. Its event still comes: from a kernel worker
- * (fs/aio.c: aio_poll_cancel), or because it was in the ring already. If the
- * kernel refuses even to cancel, the request holds the file until that has
- * something to say. Returns whether a worker is at it.
+ * (fs/aio.c: aio_poll_cancel), or because it was in the ring already. If the cancel
+ * fails, the request keeps the file open until the file has an event. Returns
+ * whether a worker will complete it.
  */
 static int
 linuxaio_cancel (EV_P_ LINUXAIO_REQUEST *r)
@@ -632,7 +626,7 @@ linuxaio_cancel (EV_P_ LINUXAIO_REQUEST *r)
   return res == -EINPROGRESS || !res;
 }
 
-/* gives up what there is of an fd, returns the number of requests that workers are at */
+/* takes all requests of an fd back, returns how many of them kernel workers will complete */
 static int
 linuxaio_drop (EV_P_ LINUXAIO_FD *f)
 {
@@ -652,15 +646,7 @@ linuxaio_drop (EV_P_ LINUXAIO_FD *f)
   return cancelled;
 }
 
-/* requests that the kernel holds, cancelled ones whose event has not come yet among them */
-inline_size
-unsigned long
-linuxaio_in_flight (EV_P)
-{
-  return linuxaio.stats.submitted - linuxaio.stats.completed - linuxaio.stats.cancelled;
-}
-
-/* how far the requests of an fd are: the further one of the two */
+/* the phase of the request that is further. a cancelled one is never beside one in flight: linuxaio_drop takes both */
 inline_size
 int
 linuxaio_phase (LINUXAIO_FD *f)
@@ -676,12 +662,14 @@ linuxaio_phase (LINUXAIO_FD *f)
 
 /*
  * Whether a ring is for this kind of file: for stream sockets that do not listen, and
- * for the read end of a pipe. A kernel worker may have to look at what is in a
- * ring (fs/aio.c: aio_poll_wake), so these are not for it: files that depend on the
- * process that asks (signalfd, binder, epoll), and files that lose what they report
- * (perf_event). Nor are files that report what is not true any more (eventfd, timerfd,
- * before 6.14 the write end of a pipe), and those whose name has to be free as
- * soon as they are closed (listening and datagram sockets).
+ * for the read end of a pipe. It is not for
+ *
+ * - files that depend on the process that asks (signalfd, binder, epoll), or lose what
+ *   they report (perf_event): a kernel worker may ask them (fs/aio.c: aio_poll_wake)
+ * - files that report what is not true any more: eventfd, timerfd, before 6.14
+ *   the write end of a pipe
+ * - sockets whose name has to be free as soon as they are closed: those that listen,
+ *   and datagram sockets
  */
 static int
 linuxaio_kind_good (int fd, int events)
@@ -695,15 +683,22 @@ linuxaio_kind_good (int fd, int events)
   return type == -ENOTSOCK && !(events & EV_WRITE) && !fstat (fd, &st) && S_ISFIFO (st.st_mode);
 }
 
-/* has epoll hold what is wanted of an fd, see epoll_modify */
+/* tells epoll what is wanted of an fd, see epoll_modify. an fd that it refuses is killed, and so is what we know of it */
 inline_speed
 void
 linuxaio_tell_epoll (EV_P_ int fd, int oev)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
 
-  f->place += f->place == LINUXAIO_ANEW ? LINUXAIO_ON_EPOLL - LINUXAIO_ANEW : 0;
+  linuxaio.epollcnt += !anfds [fd].emask;
+
+  if (f->place == LINUXAIO_ANEW)
+    f->place = LINUXAIO_ON_EPOLL;
+
   epoll_modify (EV_A_ fd, oev, anfds [fd].events);
+
+  if (ecb_expect_false (!anfds [fd].head))
+    f->place = LINUXAIO_ANEW;
 }
 
 /* epoll serves the fd from now on */
@@ -713,76 +708,84 @@ linuxaio_to_epoll (EV_P_ int fd, enum linuxaio_place place)
   LINUXAIO_FD *f = &anfds [fd].aio;
 
   linuxaio_drop (EV_A_ f);
-  linuxaio.epollcnt += f->place == LINUXAIO_IN_RING;
   f->place = place;
   anfds [fd].emask = 0;
 
   if (ecb_expect_true (fcntl (fd, F_GETFD) >= 0))
     linuxaio_tell_epoll (EV_A_ fd, 0);
   else
-    anfds [fd].emask = anfds [fd].events; /* it was closed before it was stopped: epoll would have forgotten it, too */
+    {
+      /* it was closed before it was stopped: epoll would have forgotten it, too */
+      anfds [fd].emask = anfds [fd].events;
+      ++linuxaio.epollcnt;
+    }
 }
 
 /* a ring serves the fd from now on */
 static void
 linuxaio_to_ring (EV_P_ int fd)
 {
-  /* the old file may live on in a dup: with egen moved on, epoll_poll does not take its events for ours */
+  /* a dup may keep the old file in the epoll set. its events must not match egen any more */
   if (anfds [fd].emask)
     {
       evsys_epoll_ctl (backend_fd, EPOLL_CTL_DEL, fd, 0, 0);
       ++anfds [fd].egen;
+      --linuxaio.epollcnt;
     }
 
-  --linuxaio.epollcnt;
   anfds [fd].aio.place = LINUXAIO_IN_RING;
 }
 
-/*
- * The one place where it is decided where a watched fd lives. Returns the ring for
- * its requests, 0: it lives on epoll. What waits for the event of a cancel is better
- * off there, and so is, where the backend chooses, what has a score of 0.
- */
+/* whether an fd in a ring stays there. one that waits for the event of a cancel is better off on epoll meanwhile */
+inline_size
+int
+linuxaio_stays (EV_P_ LINUXAIO_FD *f)
+{
+  int phase = linuxaio_phase (f);
+
+  if (phase != LINUXAIO_IDLE)
+    return phase != LINUXAIO_CANCELLED;
+
+  return linuxaio.threshold ? f->score > 0 : f->score >= 0;
+}
+
+/* decides where a watched fd lives. returns the ring for its requests, 0: it lives on epoll */
 inline_speed
 LINUXAIO_RING *
 linuxaio_decide (EV_P_ int fd)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
-  int phase = linuxaio_phase (f);
-  LINUXAIO_RING *ring;
+  int stays = f->place == LINUXAIO_IN_RING && linuxaio_stays (EV_A_ f);
+  LINUXAIO_RING *ring = 0;
+
+  if (stays || (linuxaio_may_enter (EV_A_ f) && linuxaio_phase (f) == LINUXAIO_IDLE))
+    ring = linuxaio_ring_find (EV_A_ linuxaio_lacking (EV_A_ fd));
 
   if (f->place == LINUXAIO_IN_RING)
     {
-      int stays = phase == LINUXAIO_IDLE ? f->score >= (linuxaio.entry > 0) : phase >= LINUXAIO_QUEUED;
-
-      if (ecb_expect_true (stays) && (ring = linuxaio_ring_find (EV_A_ linuxaio_count (EV_A_ fd))))
-        return ring;
-
-      linuxaio_to_epoll (EV_A_ fd, LINUXAIO_ON_EPOLL);
+      if (ecb_expect_false (!ring))
+        linuxaio_to_epoll (EV_A_ fd, LINUXAIO_ON_EPOLL);
     }
-  else if (phase == LINUXAIO_IDLE && linuxaio_may_enter (EV_A_ f) && (ring = linuxaio_ring_find (EV_A_ linuxaio_count (EV_A_ fd))))
+  else if (ring && linuxaio_kind_good (fd, anfds [fd].events))
+    linuxaio_to_ring (EV_A_ fd);
+  else if (ring)
     {
-      if (linuxaio_kind_good (fd, anfds [fd].events))
-        {
-          linuxaio_to_ring (EV_A_ fd);
-          return ring;
-        }
-
       f->place = LINUXAIO_EPOLL_KIND;
+      ring = 0;
     }
 
-  return 0;
+  return ring;
 }
 
 /*****************************************************************************/
 /* submitting and arming */
 
 /*
- * The one place that knows what an error of io_submit means for the request it is
- * about, the first one of the queue that is not done. EAGAIN: the ring is full until
- * something of it completes, and whatever is left looks for another one. Anything else: the
- * file is not for a ring, or was closed, or AIO has been taken away. Returns how many it
- * has dealt with.
+ * What an error of io_submit means for the request that it is about, queue [done].
+ * EAGAIN (or 0, which the kernel does not say): the ring takes no more until something
+ * of it completes, and all that is queued is armed again, elsewhere. Anything else: the
+ * file is not for a ring, or was closed, or AIO was taken away. Returns the number of
+ * requests that are dealt with.
  */
 ecb_cold
 static int
@@ -793,10 +796,10 @@ linuxaio_submit_error (EV_P_ LINUXAIO_RING *ring, int done, int error)
   int i;
 
   linuxaio.stats.refused += count;
-  ring->held -= count;
+  ring->used -= count;
   ring->room  = full ? 0 : ring->room + count;
 
-  if (full && !ring->held)
+  if (full && !ring->used)
     linuxaio.wishes = 0; /* the kernel has no memory, not even for one: no other ring for some time */
 
   for (i = done; i < done + count; ++i)
@@ -814,7 +817,6 @@ linuxaio_submit_error (EV_P_ LINUXAIO_RING *ring, int done, int error)
   return count;
 }
 
-/* hands the queue of a ring to the kernel */
 static void
 linuxaio_submit (EV_P_ LINUXAIO_RING *ring)
 {
@@ -829,8 +831,12 @@ linuxaio_submit (EV_P_ LINUXAIO_RING *ring)
       if (ecb_expect_false (res <= 0))
         done += linuxaio_submit_error (EV_A_ ring, done, res);
       else
-        for (linuxaio.stats.submitted += res; res--; ++done)
-          ((LINUXAIO_REQUEST *)ring->queue [done])->phase = LINUXAIO_IN_FLIGHT;
+        {
+          linuxaio.stats.submitted += res;
+
+          while (res--)
+            ((LINUXAIO_REQUEST *)ring->queue [done++])->phase = LINUXAIO_IN_FLIGHT;
+        }
     }
 
   ring->queuecnt = 0;
@@ -842,7 +848,7 @@ void
 linuxaio_arm (EV_P_ int fd)
 {
   int events = anfds [fd].events;
-  int anew   = anfds [fd].aio.place == LINUXAIO_ANEW;
+  int anew   = anfds [fd].aio.place == LINUXAIO_ANEW; /* linuxaio_decide may change that */
   LINUXAIO_RING *ring;
 
   if (!events)
@@ -894,11 +900,12 @@ linuxaio_submit_all (EV_P)
 /*
  * Programs that start a watcher for writing beside one for reading find, as a
  * rule, that they can write at once, and stop it. So the kernel does not hear of it at
- * first: all such fds are asked by one poll (2). The kernel is told of those that
- * cannot be written to, and of interest that is still there an iteration later.
+ * first: one poll (2) asks all such fds. The kernel is told of those that cannot be
+ * written to, and of interest that is still there an iteration later.
  */
 
-/* has the next linuxaio_poll ask whether the fd can be written to */
+/* makes the next linuxaio_poll ask whether the fd can be written to */
+ecb_noinline
 static void
 linuxaio_probe_begin (EV_P_ int fd)
 {
@@ -922,10 +929,7 @@ linuxaio_events (int revents)
        | (revents & (POLLIN  | POLLERR | POLLHUP) ? EV_READ  : 0);
 }
 
-/*
- * Asks the probes, unless the loop does not sleep anyway: then there may be an outer loop
- * that waits for the epoll fd, and everything has to be held by the kernel.
- */
+/* asks the probes if the loop is going to sleep. otherwise it has to look at epoll anyway, and tells that instead */
 ecb_noinline
 static void
 linuxaio_probe (EV_P_ int ask)
@@ -952,7 +956,7 @@ linuxaio_probe (EV_P_ int ask)
       else
         {
           if (ask)
-            anfds [fd].aio.full = LINUXAIO_FULL;
+            anfds [fd].aio.noprobe = LINUXAIO_NO_PROBES;
 
           linuxaio_arm (EV_A_ fd);
         }
@@ -969,10 +973,10 @@ inline_size
 void
 linuxaio_learn (EV_P_ LINUXAIO_FD *f, int events)
 {
-  if (!linuxaio.entry)
-    linuxaio_pay (f, -LINUXAIO_PRICE_EVENT);
+  if (!linuxaio.threshold)
+    linuxaio_score (f, LINUXAIO_PRICE_EVENT);
   else if (f->fired && f->score > 0)
-    f->score -= LINUXAIO_PRICE_EVENT;
+    linuxaio_score (f, -LINUXAIO_PRICE_EVENT);
 
   f->fired |= events;
 }
@@ -991,8 +995,12 @@ linuxaio_complete (EV_P_ const struct io_event *event)
   int given_up = r->phase == LINUXAIO_CANCELLED;
 
   r->phase = LINUXAIO_IDLE;
-  --r->ring->held;
+  --r->ring->used;
   ++r->ring->room;
+
+  /* also if it was given up: it may be wanted again */
+  if (ecb_expect_true (anfds [fd].events & linuxaio_events (r->iocb.aio_buf)))
+    linuxaio_rearm (EV_A_ fd);
 
   if (ecb_expect_false (given_up))
     {
@@ -1002,14 +1010,9 @@ linuxaio_complete (EV_P_ const struct io_event *event)
 
   ++linuxaio.stats.completed;
   linuxaio_learn (EV_A_ &anfds [fd].aio, events);
-
-  if (ecb_expect_true (anfds [fd].events & linuxaio_events (r->iocb.aio_buf)))
-    linuxaio_rearm (EV_A_ fd);
-
   fd_event (EV_A_ fd, events);
 }
 
-/* takes the events that are in the rings */
 inline_speed
 void
 linuxaio_reap (EV_P)
@@ -1045,38 +1048,38 @@ linuxaio_reap (EV_P)
     }
 }
 
-/* events that are in the rings */
+/* returns how many events are in the rings */
 static int
-linuxaio_waiting (EV_P)
+linuxaio_ring_events (EV_P)
 {
   LINUXAIO_RING *ring;
-  int waiting = 0;
+  int count = 0;
 
   for (ring = linuxaio.rings; ring; ring = ring->next)
     {
       uint32_t head = ring->map->head;
       uint32_t tail = *(volatile uint32_t *)&ring->map->tail;
 
-      waiting += tail - head + (tail < head ? ring->entries : 0);
+      count += tail - head + (tail < head ? ring->entries : 0);
     }
 
-  return waiting;
+  return count;
 }
 
 /*
- * Watches the rings for up to that many seconds until they hold count events, returns
- * whether they do. It counts turns, too, as a clock may stand still; a turn takes
- * 20 ns or more.
+ * Spins for up to that many seconds until the rings hold count events, returns whether
+ * they do. The clock may stand still, so the number of turns is limited, too: one
+ * takes 20 ns or more.
  */
 static int
-linuxaio_watch (EV_P_ int count, ev_tstamp seconds)
+linuxaio_spin (EV_P_ int count, ev_tstamp seconds)
 {
   ev_tstamp until = get_clock () + seconds;
   ev_tstamp turns = seconds * LINUXAIO_TS (1e8);
 
   do
     {
-      if (linuxaio_waiting (EV_A) >= count)
+      if (linuxaio_ring_events (EV_A) >= count)
         return 1;
 
       turns -= LINUXAIO_TS (1.);
@@ -1090,10 +1093,10 @@ linuxaio_watch (EV_P_ int count, ev_tstamp seconds)
 /* waiting */
 
 /*
- * What epoll_poll waits with: epoll_wait. Once there is a ring, the rings are watched
- * before, if that was asked for, and the timeout is to the nanosecond where the C library
- * and the kernel can (5.11). Other threads may hold the lock of the loop meanwhile, so
- * this changes nothing that they look at.
+ * epoll_poll calls this in the place of epoll_wait. Once there is a ring, it spins before,
+ * if that was asked for, and the timeout is to the nanosecond where the C library and the
+ * kernel can (5.11). Other threads may hold the lock of the loop meanwhile, so this
+ * changes nothing that they look at.
  */
 static int
 linuxaio_epoll_wait (EV_P_ ev_tstamp timeout)
@@ -1106,7 +1109,7 @@ linuxaio_epoll_wait (EV_P_ ev_tstamp timeout)
       ev_tstamp watch = linuxaio.busy_poll < timeout ? linuxaio.busy_poll : timeout;
 
       if (ecb_expect_false (watch > LINUXAIO_TS (0.)))
-        timeout = linuxaio_watch (EV_A_ 1, watch) ? LINUXAIO_TS (0.) : timeout - watch;
+        timeout = linuxaio_spin (EV_A_ 1, watch) ? LINUXAIO_TS (0.) : timeout - watch;
 
       if (epoll_pwait2 && !linuxaio.no_pwait2)
         {
@@ -1124,8 +1127,9 @@ linuxaio_epoll_wait (EV_P_ ev_tstamp timeout)
 }
 
 /*
- * Looks at the events that epoll_wait has stored, before epoll_poll does: takes out that
- * of the bell, and has fds move that should be in a ring. Returns how many are left.
+ * epoll_poll calls this for the events that epoll_wait has stored, before it looks at them:
+ * takes out that of the bell, and makes fds move that should be in a ring. Returns how
+ * many are left.
  */
 static int
 linuxaio_epoll_events (EV_P_ int eventcnt)
@@ -1139,7 +1143,7 @@ linuxaio_epoll_events (EV_P_ int eventcnt)
     {
       struct epoll_event *ev = epoll_events + i;
       int fd = (uint32_t)ev->data.u64;
-      LINUXAIO_FD *f = &anfds [fd].aio;
+      LINUXAIO_FD *f;
 
       if (ecb_expect_false (ev->data.u64 == LINUXAIO_BELL))
         {
@@ -1147,10 +1151,14 @@ linuxaio_epoll_events (EV_P_ int eventcnt)
           continue;
         }
 
+      f = &anfds [fd].aio;
+
+      linuxaio.epollcnt -= !anfds [fd].events; /* epoll_poll takes it out of the set */
+
       /* the bits of epoll are those of poll (include/uapi/linux/eventpoll.h) */
       linuxaio_learn (EV_A_ f, linuxaio_events (ev->events));
 
-      if (ecb_expect_false (f->score >= linuxaio.entry) && f->place == LINUXAIO_ON_EPOLL)
+      if (f->score >= linuxaio.threshold && f->place == LINUXAIO_ON_EPOLL)
         {
           linuxaio.wishes += linuxaio.wishes < EV_LINUXAIO_WORTH;
 
@@ -1179,6 +1187,8 @@ ecb_noinline
 static void
 linuxaio_poll_all (EV_P_ ev_tstamp timeout)
 {
+  int nowait = timeout <= LINUXAIO_TS (0.);
+
   if (ecb_expect_false (linuxaio_forked (EV_A)))
     {
       postfork = 1; /* ev_run calls the fork handler before it polls again */
@@ -1190,29 +1200,30 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
   linuxaio_arm_all (EV_A);
 
   if (linuxaio.probecnt)
-    linuxaio_probe (EV_A_ timeout > LINUXAIO_TS (0.));
+    linuxaio_probe (EV_A_ !nowait);
 
   linuxaio_submit_all (EV_A);
   linuxaio_reap (EV_A);
 
-  /* something has happened, or found no room; or the callbacks of an fd that was killed wait */
+  /* do not sleep when fds are to be armed again, or the callbacks of killed ones are pending */
   if (linuxaio.rearm != LINUXAIO_LAST || fdchangecnt)
     timeout = LINUXAIO_TS (0.);
 
-  if (timeout > LINUXAIO_TS (0.) || linuxaio.epollcnt | epoll_epermcnt || (linuxaio.rung && linuxaio.rearm == LINUXAIO_LAST))
-    {
-      epoll_poll (EV_A_ timeout);
-      linuxaio_reap (EV_A);
-
-      /* an outer loop that waits for the epoll fd has to come back and have them armed */
-      if (timeout <= LINUXAIO_TS (0.) && linuxaio.rearm != LINUXAIO_LAST && linuxaio.bell >= 0)
-        linuxaio_bell_ring (EV_A);
-    }
-  else
+  /* nothing but the bell may be in the epoll set, and that has been heard already */
+  if (timeout <= LINUXAIO_TS (0.) && !(linuxaio.epollcnt | epoll_epermcnt) && !(linuxaio.rung && linuxaio.rearm == LINUXAIO_LAST))
     {
       EV_RELEASE_CB;
       EV_ACQUIRE_CB;
     }
+  else
+    {
+      epoll_poll (EV_A_ timeout);
+      linuxaio_reap (EV_A);
+    }
+
+  /* an outer loop may sleep on the epoll fd next. it has to come back, so that these are armed */
+  if (nowait && linuxaio.rearm != LINUXAIO_LAST && !linuxaio.rung && linuxaio.bell >= 0)
+    linuxaio_bell_signal (EV_A);
 
   if (ecb_expect_false (linuxaio.unusable))
     linuxaio_resign (EV_A);
@@ -1231,11 +1242,13 @@ linuxaio_poll (EV_P_ ev_tstamp timeout)
 /* what libev calls */
 
 /*
- * Gives up what is in flight for an fd whose last watcher was stopped. It may be
+ * Takes back what is in flight for an fd whose last watcher was stopped. It may be
  * closed next, and that has to be the last close: otherwise the other end would hear
  * of it up to 12 ms later (fs/file_table.c: fput of a kernel thread goes to
- * delayed_fput_work). So the workers that deal with it are waited for, until their events
- * are there, and a microsecond more, for the fput comes next.
+ * delayed_fput_work). So this waits until as many more events are in the rings as
+ * kernel workers have to complete, and a microsecond more: a worker drops the file just
+ * after it has stored the event. (Events of others may be among them. Then the other end
+ * hears of it late.)
  */
 static void
 linuxaio_release (EV_P_ int fd)
@@ -1248,17 +1261,17 @@ linuxaio_release (EV_P_ int fd)
 
   if (linuxaio_phase (f) >= LINUXAIO_QUEUED)
     {
-      int waiting   = linuxaio_waiting (EV_A);
+      int before    = linuxaio_ring_events (EV_A);
       int cancelled = linuxaio_drop (EV_A_ f);
       ev_tstamp since = get_clock ();
 
       if (cancelled)
-        linuxaio_pay (f, LINUXAIO_PRICE_CANCEL);
+        linuxaio_score (f, -LINUXAIO_PRICE_CANCEL);
 
       if (cancelled && linuxaio.patience > LINUXAIO_TS (0.))
         {
-          if (linuxaio_watch (EV_A_ waiting + cancelled, linuxaio.patience))
-            linuxaio_watch (EV_A_ INT_MAX, LINUXAIO_TS (1e-6));
+          if (linuxaio_spin (EV_A_ before + cancelled, linuxaio.patience))
+            linuxaio_spin (EV_A_ INT_MAX, LINUXAIO_TS (1e-6));
           else
             linuxaio.patience = LINUXAIO_TS (0.);
 
@@ -1266,7 +1279,7 @@ linuxaio_release (EV_P_ int fd)
         }
     }
 
-  linuxaio_rearm (EV_A_ fd); /* if it is started again at once, with the same events, modify is not called */
+  linuxaio_rearm (EV_A_ fd); /* a stop and start in one iteration with the same events does not call modify */
   errno = saved;
 }
 
@@ -1278,7 +1291,7 @@ linuxaio_renew (EV_P_ int fd)
   if (anfds [fd].aio.place == LINUXAIO_IN_RING)
     {
       if (linuxaio_drop (EV_A_ &anfds [fd].aio))
-        linuxaio_pay (&anfds [fd].aio, LINUXAIO_PRICE_CANCEL);
+        linuxaio_score (&anfds [fd].aio, -LINUXAIO_PRICE_CANCEL);
 
       anfds [fd].emask = 0;
     }
@@ -1286,74 +1299,61 @@ linuxaio_renew (EV_P_ int fd)
   anfds [fd].aio.place = LINUXAIO_ANEW;
 }
 
-/* what is wanted of an fd has changed. moving: there are rings, or there may be one now */
+/* whether the kernel does not need to hear of a change, or is told only after a probe */
 inline_speed
-void
-linuxaio_change (EV_P_ int fd, int oev, int nev, int moving)
+int
+linuxaio_spared (EV_P_ int fd, int nev)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
-  int told;
+  int told = anfds [fd].emask;
 
-  if (moving)
-    linuxaio.epollcnt -= oev && f->place != LINUXAIO_IN_RING;
-
-  if (anfds [fd].eflags & EV__IOFDSET)
-    linuxaio_renew (EV_A_ fd);
-
-  if (moving)
-    linuxaio.epollcnt += nev && f->place != LINUXAIO_IN_RING;
-
-  if (!nev)
-    return;
-
-  told = anfds [fd].emask;
-
-  if (f->place != LINUXAIO_ANEW)
+  /* it has all that is wanted, and what is not wanted any more may stay until it fires */
+  if (!(nev & ~told) && !(told & ~nev & f->fired))
     {
-      /* the kernel has it all, and what is not wanted any more has not fired: it may stay there */
-      if (!(nev & ~told) && !(told & ~nev & f->fired))
-        {
-          if (moving && (f->place == LINUXAIO_IN_RING ? linuxaio_count (EV_A_ fd) : linuxaio_may_enter (EV_A_ f)))
-            linuxaio_rearm (EV_A_ fd);
+      if (f->place == LINUXAIO_IN_RING ? linuxaio_lacking (EV_A_ fd) : linuxaio_may_enter (EV_A_ f))
+        linuxaio_rearm (EV_A_ fd);
 
-          return;
-        }
-
-      if (told == EV_READ && nev == (EV_READ | EV_WRITE) && !f->full)
-        {
-          linuxaio_probe_begin (EV_A_ fd);
-          return;
-        }
+      return 1;
     }
 
-  f->full -= f->full && nev & EV_WRITE;
+  if (told == EV_READ && nev == (EV_READ | EV_WRITE) && !f->noprobe)
+    {
+      linuxaio_probe_begin (EV_A_ fd);
+      return 1;
+    }
 
-  if (f->fired)
-    linuxaio_pay (f, f->place == LINUXAIO_ANEW ? LINUXAIO_PRICE_ANEW : -LINUXAIO_PRICE_CHANGE);
-
-  f->fired = 0;
-
-  if (moving && (f->place == LINUXAIO_IN_RING || linuxaio_may_enter (EV_A_ f)))
-    linuxaio_rearm (EV_A_ fd);
-  else
-    linuxaio_tell_epoll (EV_A_ fd, f->place == LINUXAIO_ANEW ? oev : told & (EV_READ | EV_WRITE));
-}
-
-/* a function of its own, so that loops without rings save no registers for it */
-ecb_noinline
-static void
-linuxaio_change_moving (EV_P_ int fd, int oev, int nev)
-{
-  linuxaio_change (EV_A_ fd, oev, nev, 1);
+  return 0;
 }
 
 static void
 linuxaio_modify (EV_P_ int fd, int oev, int nev)
 {
-  if (linuxaio.rings || linuxaio.wishes >= EV_LINUXAIO_WORTH)
-    linuxaio_change_moving (EV_A_ fd, oev, nev);
+  LINUXAIO_FD *f = &anfds [fd].aio;
+
+  if (linuxaio.rings && linuxaio_forked (EV_A))
+    {
+      postfork = 1; /* the parent has the same epoll set. linuxaio_fork tells the new one of everything */
+      return;
+    }
+
+  if (anfds [fd].eflags & EV__IOFDSET)
+    linuxaio_renew (EV_A_ fd);
+
+  if (!nev || (f->place != LINUXAIO_ANEW && linuxaio_spared (EV_A_ fd, nev)))
+    return;
+
+  if (f->noprobe && nev & EV_WRITE)
+    --f->noprobe;
+
+  if (f->fired)
+    linuxaio_score (f, f->place == LINUXAIO_ANEW ? -LINUXAIO_PRICE_ANEW : LINUXAIO_PRICE_CHANGE);
+
+  f->fired = 0;
+
+  if (f->place == LINUXAIO_IN_RING || linuxaio_may_enter (EV_A_ f))
+    linuxaio_rearm (EV_A_ fd);
   else
-    linuxaio_change (EV_A_ fd, oev, nev, 0);
+    linuxaio_tell_epoll (EV_A_ fd, f->place == LINUXAIO_ANEW ? oev : anfds [fd].emask & (EV_READ | EV_WRITE));
 }
 
 /* microseconds of busy polling that the environment asks for, as seconds */
@@ -1373,12 +1373,12 @@ linuxaio_busy_env (void)
   return *end || microseconds > 1000000 ? LINUXAIO_TS (0.) : microseconds * LINUXAIO_TS (1e-6);
 }
 
-/* watches rings for so many seconds before sleeping. that takes a ring, and all that can be in it */
+/* busy polling needs a ring at once, with every fd that can be in one */
 static void
 linuxaio_busy_set (EV_P_ ev_tstamp seconds)
 {
   linuxaio.busy_poll = seconds;
-  linuxaio.entry     = linuxaio.choosing && seconds <= LINUXAIO_TS (0.) ? LINUXAIO_SCORE_ENTRY : 0;
+  linuxaio.threshold = linuxaio.choosing && seconds <= LINUXAIO_TS (0.) ? LINUXAIO_SCORE_ENTRY : 0;
 
   if (seconds > LINUXAIO_TS (0.))
     linuxaio.wishes = EV_LINUXAIO_WORTH;
@@ -1388,15 +1388,13 @@ inline_size
 int
 linuxaio_init (EV_P_ int flags)
 {
-  int fallback = epoll_init (EV_A_ flags);
+  if (!epoll_init (EV_A_ flags))
+    return 0;
 
   memset (&linuxaio, 0, sizeof (linuxaio));
   linuxaio.bell  = -1;
   linuxaio.rearm = LINUXAIO_LAST;
   linuxaio.choosing = !!(flags & EVBACKEND_EPOLL);
-
-  if (!fallback)
-    return 0;
 
   backend_modify = linuxaio_modify;
   backend_poll   = linuxaio_poll;
@@ -1406,19 +1404,25 @@ linuxaio_init (EV_P_ int flags)
   return EVBACKEND_LINUXAIO;
 }
 
-/* removes the rings, each takes 35 ms. in a forked child they do not exist, and it only forgets them */
+/*
+ * Removes the rings, which takes 35 ms for each, and all that depends on them. In a forked
+ * child the rings do not exist; a ring of another loop may be at the same address.
+ */
 ecb_cold
 static void
 linuxaio_rings_remove (EV_P)
 {
-  int fd, write;
+  int fd;
 
   while (linuxaio.rings)
     {
       LINUXAIO_RING *ring = linuxaio.rings;
 
       linuxaio.rings = ring->next;
-      evsys_io_destroy (ring->ctx);
+
+      if (!linuxaio_forked (EV_A))
+        evsys_io_destroy (ring->ctx);
+
       ev_free (ring);
     }
 
@@ -1429,8 +1433,8 @@ linuxaio_rings_remove (EV_P)
       if (f->place == LINUXAIO_IN_RING)
         f->place = LINUXAIO_ANEW;
 
-      for (write = 0; f->request && write < 2; ++write)
-        f->request [write].phase = LINUXAIO_IDLE;
+      if (f->request)
+        f->request [0].phase = f->request [1].phase = LINUXAIO_IDLE;
     }
 
   if (linuxaio.bell >= 0)
@@ -1442,7 +1446,7 @@ linuxaio_rings_remove (EV_P)
   memset (&linuxaio.stats, 0, sizeof (linuxaio.stats));
 }
 
-/* a new epoll set. rings stay as they are, unless this is a child */
+/* makes a new epoll set. rings stay, unless this is a child, or the bell cannot be registered */
 ecb_cold
 static void
 linuxaio_fork (EV_P)
@@ -1469,6 +1473,7 @@ linuxaio_fork (EV_P)
     if (anfds [fd].aio.place != LINUXAIO_IN_RING)
       {
         anfds [fd].emask = 0; /* of stopped ones, too */
+        anfds [fd].aio.fired = 0; /* it is set anew, but not by the program: no price */
 
         if (anfds [fd].events)
           {
@@ -1478,7 +1483,6 @@ linuxaio_fork (EV_P)
       }
 }
 
-/* frees all but epoll */
 ecb_cold
 static void
 linuxaio_free (EV_P)
@@ -1511,7 +1515,7 @@ ecb_cold
 static void
 linuxaio_resign (EV_P)
 {
-  linuxaio_arm_all (EV_A); /* writers that the kernel has not heard of */
+  linuxaio_arm_all (EV_A); /* among them writers that epoll has not heard of */
   linuxaio_free (EV_A);
 
   backend        = EVBACKEND_EPOLL;
@@ -1522,44 +1526,54 @@ linuxaio_resign (EV_P)
 /*****************************************************************************/
 /* what programs call */
 
+/* adds up where the fds and the rings are */
+ecb_cold
+static void
+linuxaio_gauges (EV_P_ struct ev_linuxaio_stats *s)
+{
+  unsigned count [LINUXAIO_IN_RING + 1];
+  LINUXAIO_RING *ring;
+  int fd;
+
+  memset (count, 0, sizeof (count));
+
+  for (fd = 0; fd < anfdmax; ++fd)
+    if (anfds [fd].events)
+      {
+        ++count [anfds [fd].aio.place];
+        s->epoll_waiting += anfds [fd].aio.place <= LINUXAIO_ON_EPOLL && anfds [fd].aio.score >= linuxaio.threshold;
+      }
+
+  s->ring_fds      = count [LINUXAIO_IN_RING];
+  s->epoll_kind    = count [LINUXAIO_EPOLL_KIND];
+  s->epoll_refused = count [LINUXAIO_EPOLL_REFUSED];
+  s->epoll_chosen  = count [LINUXAIO_ANEW] + count [LINUXAIO_ON_EPOLL] - s->epoll_waiting;
+  s->epoll_fds     = s->epoll_chosen + s->epoll_kind + s->epoll_refused + s->epoll_waiting;
+  s->in_flight     = s->submitted - s->completed - s->cancelled;
+
+  for (ring = linuxaio.rings; ring; ring = ring->next)
+    {
+      ++s->rings;
+      s->ring_entries  += ring->entries;
+      s->ring_requests += ring->asked;
+    }
+}
+
 ecb_cold
 int
 ev_linuxaio_stats (EV_P_ struct ev_linuxaio_stats *stats, size_t size) EV_LINUXAIO_NOEXCEPT
 {
   struct ev_linuxaio_stats s;
-  unsigned on [LINUXAIO_IN_RING + 1] = { 0, 0, 0, 0, 0 };
-  LINUXAIO_RING *ring;
-  int fd;
+
+  memset (&s, 0, sizeof (s));
 
   if (backend == EVBACKEND_LINUXAIO)
     {
       s = linuxaio.stats;
-      s.in_flight = linuxaio_in_flight (EV_A);
-
-      for (ring = linuxaio.rings; ring; ring = ring->next)
-        {
-          ++s.rings;
-          s.ring_entries  += ring->entries;
-          s.ring_requests += ring->asked;
-        }
-
-      for (fd = 0; fd < anfdmax; ++fd)
-        if (anfds [fd].events)
-          {
-            ++on [anfds [fd].aio.place];
-            s.epoll_waiting += anfds [fd].aio.place <= LINUXAIO_ON_EPOLL && anfds [fd].aio.score >= linuxaio.entry;
-          }
-
-      s.ring_fds      = on [LINUXAIO_IN_RING];
-      s.epoll_kind    = on [LINUXAIO_EPOLL_KIND];
-      s.epoll_refused = on [LINUXAIO_EPOLL_REFUSED];
-      s.epoll_fds     = on [LINUXAIO_ANEW] + on [LINUXAIO_ON_EPOLL] + s.epoll_kind + s.epoll_refused;
-      s.epoll_chosen  = on [LINUXAIO_ANEW] + on [LINUXAIO_ON_EPOLL] - s.epoll_waiting;
+      linuxaio_gauges (EV_A_ &s);
     }
-  else
-    memset (&s, 0, sizeof (s));
 
-  s.version = "ev_linuxaio " EV_LINUXAIO_VERSION;
+  s.version = linuxaio_ident;
   memset (stats, 0, size);
   memcpy (stats, &s, size < sizeof (s) ? size : sizeof (s));
 
@@ -1576,13 +1590,19 @@ ev_linuxaio_busy_poll (EV_P_ ev_tstamp seconds) EV_LINUXAIO_NOEXCEPT
 
   linuxaio_busy_set (EV_A_ seconds);
 
-  for (fd = 0; seconds > LINUXAIO_TS (0.) && fd < anfdmax; ++fd)
-    if (anfds [fd].events)
-      linuxaio_rearm (EV_A_ fd);
+  if (seconds > LINUXAIO_TS (0.))
+    for (fd = 0; fd < anfdmax; ++fd)
+      if (anfds [fd].events)
+        {
+          if (anfds [fd].aio.score < 0)
+            anfds [fd].aio.score = 0;
+
+          linuxaio_rearm (EV_A_ fd);
+        }
 }
 
 #undef LINUXAIO_VERSION
-#undef LINUXAIO_FULL
+#undef LINUXAIO_NO_PROBES
 #undef LINUXAIO_PATIENCE
 #undef LINUXAIO_BATCH
 #undef LINUXAIO_BELL

@@ -9,8 +9,8 @@
  * EV_LINUXAIO_IMPLEMENTATION: what differs between releases of libev, the
  * ABI of the kernel with its proofs, and the state of a loop.
  *
- * LIBEV_FLAGS=64, or EVBACKEND_LINUXAIO: whatever AIO serves well lives in
- * rings, and epoll serves the rest. LIBEV_FLAGS=68, or EVBACKEND_LINUXAIO |
+ * LIBEV_FLAGS=64, or EVBACKEND_LINUXAIO: once a loop has handled some events, whatever
+ * AIO serves well lives in rings, and epoll serves the rest. LIBEV_FLAGS=68, or EVBACKEND_LINUXAIO |
  * EVBACKEND_EPOLL: the backend chooses for each fd. LIBEV_BUSY_POLL=20 in the
  * environment is like ev_linuxaio_busy_poll (loop, 20e-6) for every loop.
  */
@@ -42,7 +42,7 @@ EV_CPP(extern "C" {)
 
 /*
  * Where the fds of a loop live, and what the loop has done. Counters start when
- * the loop is made, and at zero again in a forked child. Outside of ev_run,
+ * the loop is made, and at zero again in a child of a fork that had rings. Outside of ev_run,
  * submitted == completed + cancelled + in_flight. Later versions add members at
  * the end.
  */
@@ -76,7 +76,7 @@ struct ev_linuxaio_stats
   unsigned long epoll_calls;    /* epoll_wait, epoll_pwait2 */
   unsigned long probe_calls;    /* poll (2), to ask whether fds can be written to */
   unsigned long probe_hits;     /* fds that such a poll has found writable */
-  unsigned long setups_refused; /* io_setup failed: quota (fs.aio-max-nr) or memory */
+  unsigned long setups_refused; /* a ring could not be made: quota (fs.aio-max-nr), memory, descriptors */
 };
 
 /*
@@ -89,9 +89,9 @@ EV_API_DECL int ev_linuxaio_stats (EV_P_ struct ev_linuxaio_stats *stats, size_t
 
 /*
  * Before the loop sleeps, it watches its rings in user space for up to that many
- * seconds. That spares the wake-up, some microseconds, if events are expected sooner.
- * It keeps a CPU busy meanwhile, and what lives on epoll waits for that long. The
- * first ring is made at once, and every fd that a ring can serve moves to one. 0,
+ * seconds. If an event comes in that time, the loop saves a wake-up (some
+ * microseconds). A CPU is busy meanwhile, and what lives on epoll waits for that long. The
+ * next poll makes the first ring, and moves every fd to it that a ring can serve. 0,
  * the default, switches it off. A loop of another backend ignores it.
  */
 EV_API_DECL void ev_linuxaio_busy_poll (EV_P_ ev_tstamp seconds) EV_LINUXAIO_NOEXCEPT;
@@ -151,7 +151,7 @@ LINUXAIO_PROVE (map_header , sizeof (struct linuxaio_map) == 32);
 
 struct linuxaio_ring;
 
-/* the life of a request */
+/* the life of a request. later phases are greater */
 enum linuxaio_phase
 {
   LINUXAIO_IDLE,           /* nothing happens */
@@ -168,11 +168,11 @@ typedef struct
   enum linuxaio_phase phase;
 } LINUXAIO_REQUEST;
 
-/* where an fd lives */
+/* where an fd lives. those up to LINUXAIO_ON_EPOLL may move to a ring */
 enum linuxaio_place
 {
-  LINUXAIO_ANEW,           /* on epoll, which has not heard of it since it was set anew */
-  LINUXAIO_ON_EPOLL,       /* until its score, and a ring with room, get it into the ring */
+  LINUXAIO_ANEW,           /* on epoll; set anew, and epoll has not been told since */
+  LINUXAIO_ON_EPOLL,       /* on epoll */
   LINUXAIO_EPOLL_KIND,     /* on epoll until it is set anew: a ring is not for its kind of file */
   LINUXAIO_EPOLL_REFUSED,  /* on epoll until it is set anew: the kernel has refused a request */
   LINUXAIO_IN_RING
@@ -182,11 +182,11 @@ enum linuxaio_place
 typedef struct
 {
   LINUXAIO_REQUEST *request; /* two, for reading and for writing; made when a ring is first used */
-  int next;                /* on the re-arm list: the next fd, LINUXAIO_LAST; 0: not on it */
+  int next;                /* on the re-arm list: the next fd + 1, or LINUXAIO_LAST. 0: not on it */
   signed char score;       /* high: a ring is cheaper, low: epoll is */
   unsigned char place;     /* enum linuxaio_place */
   unsigned char fired;     /* events it had since it was changed: EV_READ, EV_WRITE */
-  unsigned char full;      /* that many more times its write interest goes to the kernel without asking */
+  unsigned char noprobe;   /* so many times more its write interest goes to the kernel without a probe */
 } LINUXAIO_FD;
 
 struct linuxaio_state
@@ -195,17 +195,17 @@ struct linuxaio_state
   int bell;                  /* eventfd that the kernel signals for each event in a ring, -1: none */
   unsigned char rung;        /* events were taken, but the bell may still show in epoll */
 
-  int rearm;                 /* first of the fds that the next poll looks at */
-  int epollcnt;              /* watched fds that are not in a ring, once there is one */
-  int entry;                 /* score that gets an fd into a ring: 0 unless the backend chooses */
-  int wishes;                /* events of fds that would rather be in a ring, until there are enough for one */
+  int rearm;                 /* first fd + 1 of the re-arm list: what the next poll looks at */
+  int epollcnt;              /* fds that are, or may be, in the epoll set */
+  int threshold;             /* score that gets an fd into a ring: 0 unless the backend chooses */
+  int wishes;                /* events on epoll of fds that should be in a ring, up to EV_LINUXAIO_WORTH */
 
   struct pollfd *probes;     /* fds with write interest that the kernel was not told of */
   int probemax, probecnt;
 
   ev_tstamp busy_poll;       /* seconds to watch the rings before sleeping */
   ev_tstamp patience;        /* seconds that this iteration may still wait for kernel workers */
-  char *alive;               /* a page that reads 0 after a fork, 0: no ring was ever made */
+  char *alive;               /* a page that reads 0 after a fork, made before the first ring */
   unsigned char choosing;    /* EVBACKEND_EPOLL was asked for, too */
   unsigned char no_pwait2;   /* epoll_pwait2 is missing or forbidden */
   unsigned char unusable;    /* AIO does not work here, and there is no ring: the loop goes on as one of ev_epoll.c */
