@@ -309,7 +309,7 @@ typedef struct linuxaio_ring
 #define LINUXAIO_BELL (~(uint64_t)0)
 
 /* end of the re-arm list. its links are fd + 1, so that 0 means: is not on it */
-#define LINUXAIO_LAST -1
+#define LINUXAIO_LAST (-1)
 
 /* registers the bell in the epoll set. nobody ever reads it: EPOLLET tells of each signal once */
 static int
@@ -548,47 +548,32 @@ linuxaio_requests_new (EV_P_ int fd)
     }
 }
 
-/* whether a direction of an fd is wanted, but neither queued nor in flight */
-inline_size
+/* the directions of an fd that are wanted, but neither queued nor in flight: EV_READ, EV_WRITE */
+inline_speed
 int
-linuxaio_lacks (EV_P_ int fd, int write)
+linuxaio_lacks (EV_P_ int fd)
 {
-  return anfds [fd].events & (write ? EV_WRITE : EV_READ)
-      && !(anfds [fd].aio.request && anfds [fd].aio.request [write].phase);
+  LINUXAIO_REQUEST *r = anfds [fd].aio.request;
+  int events = anfds [fd].events;
+
+  if (ecb_expect_false (!r))
+    return events;
+
+  return events & ((r [0].phase ? 0 : EV_READ) | (r [1].phase ? 0 : EV_WRITE));
 }
 
-/* returns how many requests are to be queued for the fd */
-inline_size
-int
-linuxaio_lacking (EV_P_ int fd)
-{
-  return linuxaio_lacks (EV_A_ fd, 0) + linuxaio_lacks (EV_A_ fd, 1);
-}
-
-/* queues them */
+/* queues a direction of an fd */
 inline_speed
 void
-linuxaio_queue (EV_P_ LINUXAIO_RING *ring, int fd)
+linuxaio_queue (EV_P_ LINUXAIO_RING *ring, LINUXAIO_REQUEST *r)
 {
-  int write;
+  r->phase = LINUXAIO_QUEUED;
+  r->ring  = ring;
+  r->iocb.aio_resfd = linuxaio.bell;
 
-  if (ecb_expect_false (!anfds [fd].aio.request))
-    linuxaio_requests_new (EV_A_ fd);
-
-  for (write = 0; write < 2; ++write)
-    {
-      LINUXAIO_REQUEST *r = anfds [fd].aio.request + write;
-
-      if (linuxaio_lacks (EV_A_ fd, write))
-        {
-          r->phase = LINUXAIO_QUEUED;
-          r->ring  = ring;
-          r->iocb.aio_resfd = linuxaio.bell;
-          ring->queue [ring->queuecnt++] = &r->iocb;
-          ++ring->used;
-          --ring->room;
-        }
-    }
+  ring->queue [ring->queuecnt++] = &r->iocb;
+  ++ring->used;
+  --ring->room;
 }
 
 /* takes a request off its queue again */
@@ -749,17 +734,17 @@ linuxaio_stays (EV_P_ LINUXAIO_FD *f)
   return linuxaio.threshold ? f->score > 0 : f->score >= 0;
 }
 
-/* decides where a watched fd lives. returns the ring for its requests, 0: it lives on epoll */
+/* decides where a watched fd lives. returns the ring for the requests that it lacks, 0: it lives on epoll */
 inline_speed
 LINUXAIO_RING *
-linuxaio_decide (EV_P_ int fd)
+linuxaio_decide (EV_P_ int fd, int lacks)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
   int stays = f->place == LINUXAIO_IN_RING && linuxaio_stays (EV_A_ f);
   LINUXAIO_RING *ring = 0;
 
   if (stays || (linuxaio_may_enter (EV_A_ f) && linuxaio_phase (f) == LINUXAIO_IDLE))
-    ring = linuxaio_ring_find (EV_A_ linuxaio_lacking (EV_A_ fd));
+    ring = linuxaio_ring_find (EV_A_ lacks == (EV_READ | EV_WRITE) ? 2 : lacks != 0);
 
   if (f->place == LINUXAIO_IN_RING)
     {
@@ -849,14 +834,23 @@ linuxaio_arm (EV_P_ int fd)
 {
   int events = anfds [fd].events;
   int anew   = anfds [fd].aio.place == LINUXAIO_ANEW; /* linuxaio_decide may change that */
+  int lacks  = linuxaio_lacks (EV_A_ fd);
   LINUXAIO_RING *ring;
 
   if (!events)
     return;
 
-  if ((ring = linuxaio_decide (EV_A_ fd)))
+  if ((ring = linuxaio_decide (EV_A_ fd, lacks)))
     {
-      linuxaio_queue (EV_A_ ring, fd);
+      if (ecb_expect_false (!anfds [fd].aio.request))
+        linuxaio_requests_new (EV_A_ fd);
+
+      if (lacks & EV_READ)
+        linuxaio_queue (EV_A_ ring, anfds [fd].aio.request);
+
+      if (lacks & EV_WRITE)
+        linuxaio_queue (EV_A_ ring, anfds [fd].aio.request + 1);
+
       anfds [fd].emask = events;
 
       if (ecb_expect_false (ring->queuecnt > LINUXAIO_BATCH - 2))
@@ -1310,7 +1304,7 @@ linuxaio_spared (EV_P_ int fd, int nev)
   /* it has all that is wanted, and what is not wanted any more may stay until it fires */
   if (!(nev & ~told) && !(told & ~nev & f->fired))
     {
-      if (f->place == LINUXAIO_IN_RING ? linuxaio_lacking (EV_A_ fd) : linuxaio_may_enter (EV_A_ f))
+      if (f->place == LINUXAIO_IN_RING ? linuxaio_lacks (EV_A_ fd) : linuxaio_may_enter (EV_A_ f))
         linuxaio_rearm (EV_A_ fd);
 
       return 1;
