@@ -5,7 +5,7 @@ load common
 
 setup ()
 {
-  tree=$BATS_TEST_TMPDIR/tree
+  tree="$BATS_TEST_TMPDIR/a tree"
 }
 
 # refused REASON [OPTION]: apply says why, and the tree is as before
@@ -111,12 +111,15 @@ $line changed"* ]] || { echo "$output"; false; }
   pristine "$tree"
   printf '/* no newline */' >>"$tree/ev.c"
   refused "ev.c does not end with a newline"
+  echo >>"$tree/ev.c"
+  mv "$tree/ev.h" "$tree/elsewhere.h"
+  ln -s elsewhere.h "$tree/ev.h"
+  refused "ev.h is a symbolic link"
   rm "$tree/ev.h"
   refused "has no ev.h: to patch a libev whose files are in several folders, put copies of"
   rm "$tree/ev.c"
   refused "it has no ev.c"
-  tree=$tree.none
-  for arguments in "" "a b" "--what $tree" "$tree"; do
+  for arguments in "" "a b" "--what ." "$top/none" "$top/Makefile"; do
     run -1 "$top/patches/apply" $arguments
     one_line 1
   done
