@@ -123,10 +123,12 @@ use (EV_P)
   ev_run (EV_A_ EVRUN_NOWAIT);
   ev_linuxaio_busy_poll (EV_A_ 0.);
   ring = ev_backend (EV_A) == EVBACKEND_LINUXAIO;
+  must (!ring || stats (EV_A).setups_refused || stats (EV_A).ring_fds == PAIRS);
 
   exchange (EV_A);
   sleep_some (EV_A);
-  must (!ring || stats (EV_A).setups_refused || (stats (EV_A).ring_fds == PAIRS && stats (EV_A).completed >= ROUNDS * PAIRS));
+  /* with 64 they stay there */
+  must (!ring || stats (EV_A).setups_refused || strcmp (getenv ("LIBEV_FLAGS"), "64") || stats (EV_A).completed >= ROUNDS * PAIRS);
 }
 
 int
