@@ -129,6 +129,16 @@ $line changed"* ]] || { echo "$output"; false; }
   refused "has no ev_linuxaio.patch to be undone" --undo
 }
 
+@test "undo goes without what is no longer there, and touches nothing outside of the tree" {
+  pristine "$tree"
+  cp -a "$tree" "$tree.want"
+  "$top/patches/apply" "$tree"
+  rm "$tree/ev.pod" "$tree.want/ev.pod"
+  printf 'diff --git a/%s b/%s\n--- a/%s\n+++ b/%s\n@@ -1,1 +1,0 @@\n-evil\n' ../evil ../evil ../evil ../evil >>"$tree/ev_linuxaio.patch"
+  run -0 "$top/patches/apply" --undo "$tree"
+  diff <(contents "$tree.want") <(contents "$tree")
+}
+
 @test "undo is refused where a patched place has changed since, and apply there, too" {
   patched "$tree"
   sed -i 's/linuxaio_release (EV_A_ w->fd);/& \/* changed *\//' "$tree/ev.c"
