@@ -29,7 +29,8 @@ patched ()
 # copy DIR: a copy of all that make needs, and of what it has made
 copy ()
 {
-  mkdir -p "$1/build"
+  mkdir -p "$1/build" "$1/tests/lib"
+  cp -a "$top/tests/lib/programs.mk" "$1/tests/lib"
   cp -a "$top/Makefile" "$top/ev_linuxaio.c" "$top/ev_linuxaio.h" "$top/patches" "$1"
   cp -a "$BUILD/libev" "$BUILD/inst" "$BUILD/log" "$1/build"
   find "$BUILD" -maxdepth 1 -type f -exec cp -a {} "$1/build" \;
