@@ -28,6 +28,7 @@
 # More tests, which take longer
 #
 #   make check-coverage     which lines of the backend make check reaches
+#   make check-copies       only the copies of libev of check-packaging; COPIES="DIR..." too
 #   make check-mutants      does make check notice a backend that is broken?
 #   make check-tsan         threads under ThreadSanitizer
 #   make check-kernels      other kernels and machines, emulated

@@ -5,7 +5,7 @@ load common
 
 setup ()
 {
-  tree=$BATS_TEST_TMPDIR/tree
+  tree="$BATS_TEST_TMPDIR/a tree"
 }
 
 # refused REASON [OPTION]: apply says why, and the tree is as before
@@ -17,17 +17,11 @@ refused ()
   same "$BATS_TEST_TMPDIR/before" "$tree"
 }
 
-@test "make apply does the same" {
-  pristine "$tree"
-  patched "$tree.other"
-  make -s -C "$top" apply DIR="$tree"
-  diff <(contents "$tree.other") <(contents "$tree")
+@test "make apply does the same, and a patched tree is recognised and not touched" {
   run -2 make -s -C "$top" apply
   [[ $output == *"usage: make apply DIR=path"* ]]
-}
-
-@test "a patched tree is recognised and not touched" {
-  patched "$tree"
+  pristine "$tree"
+  make -s -C "$top" apply DIR="$tree"
   before=$(contents "$tree"; stat -c %Y.%i "$tree"/*)
   run -0 "$top/patches/apply" "$tree"
   one_line 0
@@ -111,12 +105,15 @@ $line changed"* ]] || { echo "$output"; false; }
   pristine "$tree"
   printf '/* no newline */' >>"$tree/ev.c"
   refused "ev.c does not end with a newline"
+  echo >>"$tree/ev.c"
+  mv "$tree/ev.h" "$tree/elsewhere.h"
+  ln -s elsewhere.h "$tree/ev.h"
+  refused "ev.h is a symbolic link"
   rm "$tree/ev.h"
   refused "has no ev.h: to patch a libev whose files are in several folders, put copies of"
   rm "$tree/ev.c"
   refused "it has no ev.c"
-  tree=$tree.none
-  for arguments in "" "a b" "--what $tree" "$tree"; do
+  for arguments in "" "a b" "--what ." "$top/none" "$top/Makefile"; do
     run -1 "$top/patches/apply" $arguments
     one_line 1
   done
@@ -130,6 +127,16 @@ $line changed"* ]] || { echo "$output"; false; }
   rm -rf "$tree"
   pristine "$tree"
   refused "has no ev_linuxaio.patch to be undone" --undo
+}
+
+@test "undo goes without what is no longer there, and touches nothing outside of the tree" {
+  pristine "$tree"
+  cp -a "$tree" "$tree.want"
+  "$top/patches/apply" "$tree"
+  rm "$tree/ev.pod" "$tree.want/ev.pod"
+  printf 'diff --git a/%s b/%s\n--- a/%s\n+++ b/%s\n@@ -1,1 +1,0 @@\n-evil\n' ../evil ../evil ../evil ../evil >>"$tree/ev_linuxaio.patch"
+  run -0 "$top/patches/apply" --undo "$tree"
+  diff <(contents "$tree.want") <(contents "$tree")
 }
 
 @test "undo is refused where a patched place has changed since, and apply there, too" {

@@ -29,7 +29,8 @@ patched ()
 # copy DIR: a copy of all that make needs, and of what it has made
 copy ()
 {
-  mkdir -p "$1/build"
+  mkdir -p "$1/build" "$1/tests/lib"
+  cp -a "$top/tests/lib/programs.mk" "$1/tests/lib"
   cp -a "$top/Makefile" "$top/ev_linuxaio.c" "$top/ev_linuxaio.h" "$top/patches" "$1"
   cp -a "$BUILD/libev" "$BUILD/inst" "$BUILD/log" "$1/build"
   find "$BUILD" -maxdepth 1 -type f -exec cp -a {} "$1/build" \;
@@ -70,16 +71,25 @@ quiet ()
 {
   run "$@" -Wall -Wextra "-I$TREE" -o /dev/null
   [ "$status" -eq 0 ] && ! grep -qE '(^|/)ev_linuxaio\.[ch]:[0-9]+(:[0-9]+)?: (warning|error)' <<<"$output" && return
-  { echo "$*"; grep -A3 -E 'error|ev_linuxaio\.[ch]:' <<<"$output"; } | sed 's/^/# /' >&3
-  [ "$status" -eq 0 ] && [ "$("$1" -dumpversion | cut -d. -f1)" -gt $([[ $1 == clang* ]] && echo 19 || echo 14) ]
+  output="$*"$'\n'$(grep -A3 -E 'error|ev_linuxaio\.[ch]:' <<<"$output")
+  [ "$status" -eq 0 ] && [ "$("$1" -dumpversion | cut -d. -f1)" -gt $([[ $1 == clang* ]] && echo 19 || echo 14) ] \
+    || { echo "$output"; return 1; }
+  sed 's/^/# /' <<<"$output" >&3
 }
 
-# works COMPILER...: compiled that way, with the backend of $TREE, the program runs
-# (on $BACKEND, if that is known)
+# works COMPILER...: compiled that way, with the backend of $TREE, the program runs, on the backend $BACKEND
 works ()
 {
-  run "$@" -w "-I$TREE" "$top/tests/packaging/embed.c" -o "$BATS_TEST_TMPDIR/works" -lm
+  run "$@" -w "-I$TREE" "$top/tests/kernels/smoke.c" -o "$BATS_TEST_TMPDIR/works" -lm
   [ "$status" -eq 0 ] || { echo "$*:"; printf '%s\n' "${lines[@]:0:9}"; return 1; }
   run "$BATS_TEST_TMPDIR/works"
-  [ "$status" -eq 0 ] && [ "$output" = "${BACKEND:-$output}" ] || { echo "$*: status $status: $output"; return 1; }
+  [ "$status" -eq 0 ] && [ "${output%%:*}" = "$BACKEND" ] || { echo "$*: status $status: $output"; return 1; }
+}
+
+# backend TREE: what that program runs on here, linuxaio or, where there is no AIO, epoll
+backend ()
+{
+  ${CC:-cc} -w "-I$1" "$top/tests/kernels/smoke.c" -o "$1/smoke.tmp" -lm
+  "$1/smoke.tmp" | sed 's/:.*//'
+  rm "$1/smoke.tmp"
 }
