@@ -135,4 +135,6 @@ for text in [] if ONLY else manual + mine:
     if text not in known:
         print('not ok: nothing is said about this example:\n' + text)
         failed += 1
-sys.exit(0 if ran and not failed else 1)
+if not ran:
+    sys.exit('no example has such a text')
+sys.exit(1 if failed else 0)
