@@ -155,7 +155,7 @@ take () # clients requests [h2load-options...]: $server serves them, and every f
   esac
   tarball=${PERL_EV_SRC:-$top/build/libev-perl_$version.orig.tar.gz}
   if [ -z "$PERL_EV_SRC" ]; then
-    run "$here/get-source" libev-perl "${tarball##*/}" $sum "${tarball%/*}"
+    run "$top/patches/get-source" libev-perl "${tarball##*/}" $sum "${tarball%/*}"
     [[ $status = 0 ]] || { [[ $output = *'package sources have no'* ]] && skip "$output"; }
   fi
   mkdir "$tmp/ev"
