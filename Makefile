@@ -19,6 +19,7 @@
 #   make check-faults       system calls that fail
 #   make check-kernel-versions   which kernels may have a ring
 #   make check-programs     Debian's programs, unmodified
+#   make check-examples     the examples of the manual and of README
 #   make check-soak         an echo service, for some seconds
 #   make check-bench-counters    system calls for an operation
 #   make check-packaging    patches, scripts, installation, compilers

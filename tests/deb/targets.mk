@@ -5,7 +5,7 @@
 #
 # LIBEV_DEBIAN=path names Debian's libev_*.debian.tar.xz, where apt can get no source packages.
 
-DEB_PACKAGES := debhelper dpkg-dev lintian
+DEB_PACKAGES := build-essential debhelper dpkg-dev lintian
 $(call needs,check-deb,bats mmdebstrap $(DEB_PACKAGES))
 
 .PHONY: deb check-deb

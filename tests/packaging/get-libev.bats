@@ -7,7 +7,7 @@ setup ()
   dir=$BATS_TEST_TMPDIR/dir
   src=$BATS_TEST_TMPDIR/src
   mkdir -p "$BATS_TEST_TMPDIR/top/patches"
-  cp "$top/patches/get-libev" "$BATS_TEST_TMPDIR/top/patches"
+  cp "$top"/patches/get-* "$BATS_TEST_TMPDIR/top/patches"
   get=$BATS_TEST_TMPDIR/top/patches/get-libev
 }
 
@@ -85,6 +85,11 @@ Types: deb-src
 URIs: http://localhost/three" ]
   echo "not libev" >"$tarball"
   refused "does not have the SHA-256 507eb7b8"
+}
+
+@test "says what to do when there is nothing to download" {
+  machine "deb http://localhost/one stable main"
+  refused "package sources have no libev_4.33.orig.tar.gz"
   machine ""
   refused "apt has no package sources: set LIBEV_SRC"
 }

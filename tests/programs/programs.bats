@@ -154,7 +154,10 @@ take () # clients requests [h2load-options...]: $server serves them, and every f
     *) version=4.33 sum=4aee8391b88113b42187f91fd49245fdc8e9b193a15ac202f519caae2aa8ea35 ;;
   esac
   tarball=${PERL_EV_SRC:-$top/build/libev-perl_$version.orig.tar.gz}
-  test -n "$PERL_EV_SRC" || "$here/get-source" libev-perl "${tarball##*/}" $sum "${tarball%/*}"
+  if [ -z "$PERL_EV_SRC" ]; then
+    run "$top/patches/get-source" libev-perl "${tarball##*/}" $sum "${tarball%/*}"
+    [[ $status = 0 ]] || { [[ $output = *'package sources have no'* ]] && skip "$output"; }
+  fi
   mkdir "$tmp/ev"
   tar -xf "$tarball" --strip-components=1 --no-same-owner -C "$tmp/ev"
   "$top/patches/apply" "$tmp/ev/libev"
@@ -218,14 +221,16 @@ injected () # text rings clients inject...: nghttpd goes on, with rings or none,
   injected 'interrupted' any '100 400 100' io_submit,io_cancel:error=EINTR:when=2+2
 }
 
-# nghttpd hardly ever stops a watcher that is armed; gevent does, at a time-out. (That
-# what is closed is closed at once cannot be had without io_cancel.)
-@test "io_cancel is forbidden: gevent goes on" {
+# nghttpd hardly ever stops a watcher that is armed. hitch does, of the one socket when the other ends.
+# (That what is closed is closed at once cannot be had without io_cancel.)
+@test "io_cancel is forbidden: hitch goes on" {
   [ "$AIO" = 3 ] || skip "no AIO on this host"
-  on_libev 64 "$tmp/log" env AIO="$AIO" timeout 120 \
-    strace -I 2 -f --seccomp-bpf -o "$tmp/calls" -e trace=io_cancel -e inject=io_cancel:error=EPERM $mortal \
-    /usr/bin/python3 "$here/gevent_program.py" Program.test_every_byte_comes_back \
-    Program.test_proxy_between_two_ends Program.test_processes_and_signals Program.test_child_and_parent_both_go_on
-  finish "$pid" || { cat "$tmp/log"; die 'gevent fails'; }
+  start_nghttpd ''
+  backend_port=$port scheme=https
+  make_pem
+  before="strace -I 2 -f --seccomp-bpf -o $tmp/calls -e trace=io_cancel -e inject=io_cancel:error=EPERM"
+  start_hitch 64 "$backend_port"
+  for clients in 100 400 100; do take $clients 8000; done
+  stop_hitch
   grep -q INJECTED "$tmp/calls"
 }

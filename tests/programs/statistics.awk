@@ -19,10 +19,13 @@ function spread(a, n, format)
   return sprintf (format " (" format " - " format ")", quartile(a, n, 2), quartile(a, n, 1), quartile(a, n, 3))
 }
 
-# A difference: three rounds of four, at least, are on the same side, and the middle one by more than one per cent.
+# A difference: three rounds of four, at least, are on the same side, and the middle one by more than
+# one per cent. Less than five rounds tell nothing.
 function verdict(r, n, what,  m)
 {
   m = quartile(r, n, 2)
+  if (n < 5)
+    return "too few rounds to tell about " what
   if ((quartile(r, n, 1) <= 1 && quartile(r, n, 3) >= 1) || (m > 0.99 && m < 1.01))
     return "no difference in " what
   return sprintf ("%.0f %% %s %s", (m > 1 ? m - 1 : 1 - m) * 100, m > 1 ? "more" : "less", what)
