@@ -47,9 +47,9 @@ check-analysis: $(BUILD)/inst.done
 	@! grep -A4 'ev_linuxaio\.[ch]:.*\(warning\|error\|portability\)' $(BUILD)/log/analysis
 
 check-coverage: $(BUILD)/inst.done
-	@find $(BUILD)/coverage -name '*.gcda' -delete 2>/dev/null || :
+	@rm -rf $(BUILD)/coverage
 	@$(MAKE) TEST_OUT=$(BUILD)/coverage INSTRUMENT="--coverage -fprofile-update=atomic -include tests/deep/exit.h" QUICK=1 $(DEEP_CHECKS)
-	@gcovr --root . --gcov-ignore-parse-errors --filter '.*/ev_linuxaio\.c$$' --print-summary --fail-under-line 100 $(BUILD)/coverage
+	@gcovr --root . --gcov-ignore-parse-errors --filter '.*/ev_linuxaio\.c$$' --print-summary --fail-under-line 100 $(BUILD)/coverage/*/libev.gcda
 
 check-mutants: $(DEEP_CHECKS)
 	@tests/deep/mutants $(BUILD)
