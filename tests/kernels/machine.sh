@@ -33,7 +33,7 @@ debian ()
 machine ()
 {
   case $1 in
-    amd64)   echo "qemu-system-x86_64 ${ACCEL:--accel kvm -accel tcg} -cpu max -- ttyS0 syscall.x32=y" ;;
+    amd64)   echo "qemu-system-x86_64 -accel ${ACCEL:-tcg} -cpu max -- ttyS0 syscall.x32=y" ;;
     i386)    echo "qemu-system-i386 -cpu max -- ttyS0" ;;
     arm64)   echo "qemu-system-aarch64 -M virt -cpu cortex-a72 -- ttyAMA0" ;;
     armhf)   echo "qemu-system-arm -M virt -cpu cortex-a15 -- ttyAMA0" ;;
@@ -55,7 +55,7 @@ begin_initramfs ()
   fs=$work/fs
   rm -rf "$fs"
   mkdir -p "$fs/bin" "$fs/t"
-  cp "$(find "$work/kernel" -name busybox -type f)" "$fs/bin/"
+  cp "$(find "$work/kernel" -path '*/bin/busybox')" "$fs/bin/"
   cp "$kernels_dir/init" "$fs/"
 }
 

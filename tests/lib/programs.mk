@@ -12,6 +12,7 @@
 TEST_OUT   = $(BUILD)/test
 TREE       = $(BUILD)/libev
 TEST_CC    = $(CC)
+OBJCOPY    = objcopy
 INSTRUMENT =
 RUN        =
 
@@ -29,7 +30,7 @@ define flavour
 $(TEST_OUT)/$(1)/libev.o: $(BUILD)/inst.done tests/lib/programs.mk tests/lib/fault.h
 	@mkdir -p $$(@D)
 	@$$(TEST_CC) $$(TEST_EV) $(2) $$(INSTRUMENT) -I$$(TREE) $$(CFLAGS) -c $$(TREE)/ev.c -o $$@
-	@$(if $(4),objcopy $(foreach c,$(4),--redefine-sym $(c)=fault_$(c)) $$@)
+	@$(if $(4),$$(OBJCOPY) $(foreach c,$(4),--redefine-sym $(c)=fault_$(c)) $$@)
 
 $(TEST_OUT)/$(1)/o/%.o: tests/%.c tests/lib/programs.mk | $(BUILD)/inst.done
 	@mkdir -p $$(@D)
