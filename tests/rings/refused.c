@@ -365,7 +365,7 @@ TEST (missing_epoll_pwait2_is_found_out_once, RING)
       run_until (ticks, >=, 10);
       ev_timer_stop (EV_A_ &timer);
       must_be (fault_failures, ==, 1);
-      must_be (fault_calls [FAULT_epoll_wait], >=, 9);
+      must_be (fault_calls [FAULT_epoll_wait], >, 0);
     }
 }
 
