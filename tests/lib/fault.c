@@ -27,7 +27,6 @@ int knob_first = 62, knob_next = 1022, knob_worth = 1000;
 int fault_ring;
 int fault_used, fault_epfd;
 unsigned long fault_calls [FAULT_COUNT], fault_failures;
-int (*fault_destroyer) (unsigned long context);
 long (*fault_kernel) (long number, const long *a);
 void (*fault_fenced) (int release);
 void (*fault_looked) (struct timespec *ts);
@@ -153,7 +152,7 @@ io_setup (const long *a)
 static long
 io_destroy (const long *a)
 {
-  long res = fault_destroyer ? fault_destroyer (a [0]) : kernel (SYS_io_destroy, a);
+  long res = kernel (SYS_io_destroy, a);
 
   return hit (FAULT_io_destroy) ? -1 : res;
 }

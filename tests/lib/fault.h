@@ -70,9 +70,6 @@ enum fault_ring
 
 extern int fault_ring;
 
-/* if set: is given the contexts that are to be destroyed, which takes long */
-extern int (*fault_destroyer) (unsigned long context);
-
 /* if set: a kernel that is asked for contexts instead of the real one; what it makes of fences, */
 extern long (*fault_kernel) (long number, const long *a);
 extern void (*fault_fenced) (int release);

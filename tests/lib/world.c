@@ -49,6 +49,13 @@ shrink_buffers (int fd)
 }
 
 static int
+one_end (struct world_object *o, int fd)
+{
+  o->fd [0] = fd;
+  return 1;
+}
+
+static int
 make_pair (struct world_object *o, int type)
 {
   if (socketpair (AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, o->fd))
@@ -85,7 +92,7 @@ make_fifo (struct world_object *o)
 
   fcntl (ends [0], F_SETPIPE_SZ, SMALL_BUFFER);
   sprintf (path, "/proc/self/fd/%d", ends [0]);
-  o->fd [0] = open (path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  one_end (o, open (path, O_RDWR | O_NONBLOCK | O_CLOEXEC));
   close (ends [0]);
   close (ends [1]);
   return 1;
@@ -170,8 +177,7 @@ make_udp_bound (struct world_object *o)
 {
   struct sockaddr_in a;
 
-  o->fd [0] = loopback_socket (SOCK_DGRAM, &a);
-  return 1;
+  return one_end (o, loopback_socket (SOCK_DGRAM, &a));
 }
 
 static int
@@ -179,8 +185,7 @@ make_listen (struct world_object *o)
 {
   struct sockaddr_in a;
 
-  o->fd [0] = loopback_socket (SOCK_STREAM, &a);
-  return 1;
+  return one_end (o, loopback_socket (SOCK_STREAM, &a));
 }
 
 /* the kernel picks an abstract name when only the family is given */
@@ -204,13 +209,6 @@ make_connecting (struct world_object *o)
 }
 
 static int
-make_eventfd (struct world_object *o)
-{
-  o->fd [0] = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
-  return 1;
-}
-
-static int
 make_signalfd (struct world_object *o)
 {
   sigset_t set;
@@ -230,13 +228,6 @@ make_signalfd (struct world_object *o)
 }
 
 static int
-make_timerfd (struct world_object *o)
-{
-  o->fd [0] = timerfd_create (CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-  return 1;
-}
-
-static int
 make_epoll (struct world_object *o)
 {
   struct epoll_event ev = { EPOLLIN, { 0 } };
@@ -244,13 +235,6 @@ make_epoll (struct world_object *o)
   o->fd [0] = epoll_create1 (EPOLL_CLOEXEC);
   o->aux    = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
   return !epoll_ctl (o->fd [0], EPOLL_CTL_ADD, o->aux, &ev);
-}
-
-static int
-make_memfd (struct world_object *o)
-{
-  o->fd [0] = memfd_create ("world", MFD_CLOEXEC);
-  return 1;
 }
 
 /* what inotify watches is a memfd, so that nothing is left in any file system */
@@ -265,19 +249,11 @@ make_inotify (struct world_object *o)
   return inotify_add_watch (o->fd [0], path, IN_ATTRIB) >= 0;
 }
 
-static int
-make_devnull (struct world_object *o)
-{
-  o->fd [0] = open ("/dev/null", O_RDWR | O_CLOEXEC);
-  return 1;
-}
-
-static int
-make_directory (struct world_object *o)
-{
-  o->fd [0] = open ("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return 1;
-}
+static int make_eventfd   (struct world_object *o) { return one_end (o, eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC)); }
+static int make_timerfd   (struct world_object *o) { return one_end (o, timerfd_create (CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)); }
+static int make_memfd     (struct world_object *o) { return one_end (o, memfd_create ("world", MFD_CLOEXEC)); }
+static int make_devnull   (struct world_object *o) { return one_end (o, open ("/dev/null", O_RDWR | O_CLOEXEC)); }
+static int make_directory (struct world_object *o) { return one_end (o, open ("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)); }
 
 static const struct
 {
@@ -820,89 +796,61 @@ read_once (int slot, size_t size)
     }
 }
 
-int
-world_write (int slot, int how)
+/* up to that many times; what can be written or read was ready */
+static int
+repeat (int slot, ssize_t (*once) (int slot, size_t size), size_t size, int times, int event)
 {
-  static const size_t sizes [] = { 1, 1, 8, 100, 600, 3000 };
-  ssize_t n;
+  int i = 0;
 
   if (world [slot].fd < 0)
     return 0;
 
   world_sample (slot);
-  n = write_once (slot, sizes [how % 6]);
-  if (n > 0)
-    world [slot].seen |= POLLOUT;
+  while (i < times && once (slot, size) > 0)
+    ++i;
+
+  if (i)
+    world [slot].seen |= event;
 
   world_sample (slot);
-  return n > 0;
+  return i > 0;
+}
+
+int
+world_write (int slot, int how)
+{
+  static const size_t sizes [] = { 1, 1, 8, 100, 600, 3000 };
+
+  return repeat (slot, write_once, sizes [how % 6], 1, POLLOUT);
 }
 
 int
 world_read (int slot, int how)
 {
   static const size_t sizes [] = { 1, 8, 128, 4096 };
-  ssize_t n;
 
-  if (world [slot].fd < 0)
-    return 0;
-
-  world_sample (slot);
-  n = read_once (slot, sizes [how % 4]);
-  if (n > 0)
-    world [slot].seen |= POLLIN;
-
-  world_sample (slot);
-  return n > 0;
+  return repeat (slot, read_once, sizes [how % 4], 1, POLLIN);
 }
 
-/* true for what takes bytes until it is full */
-static int
-has_capacity (int kind)
-{
-  return (kind >= WORLD_STREAM && kind <= WORLD_TCP) || kind == WORLD_EVENTFD;
-}
-
+/* what takes bytes until it is full. the last bytes count, too: poll of a pipe looks at whole pages */
 int
 world_fill (int slot)
 {
-  int i = 0;
+  int kind = world [slot].kind;
 
-  if (world [slot].fd < 0 || !has_capacity (world [slot].kind))
+  if (kind == WORLD_EVENTFD)
+    return repeat (slot, write_once, 8, 300, POLLOUT);
+
+  if (kind < WORLD_STREAM || kind > WORLD_TCP || !repeat (slot, write_once, 1000, 300, POLLOUT))
     return 0;
 
-  world_sample (slot);
-  while (i < 300 && write_once (slot, 1000) > 0)
-    ++i;
-
-  /* the last bytes count too: poll of a pipe looks at whole pages */
-  while (i && i < 600 && world [slot].kind != WORLD_EVENTFD && write_once (slot, 1) > 0)
-    ++i;
-
-  if (i)
-    world [slot].seen |= POLLOUT;
-
-  world_sample (slot);
-  return i > 0;
+  return repeat (slot, write_once, 1, 300, POLLOUT), 1;
 }
 
 int
 world_drain (int slot)
 {
-  int i = 0;
-
-  if (world [slot].fd < 0)
-    return 0;
-
-  world_sample (slot);
-  while (i < 300 && read_once (slot, sizeof (scratch)) > 0)
-    ++i;
-
-  if (i)
-    world [slot].seen |= POLLIN;
-
-  world_sample (slot);
-  return i > 0;
+  return repeat (slot, read_once, sizeof (scratch), 300, POLLIN);
 }
 
 int

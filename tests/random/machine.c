@@ -22,6 +22,7 @@
 #define EVERYTHING (EV_READ | EV_WRITE)
 #define DEPTH_MAX  3
 #define EAGER_RUNS 8 /* of the loop in a row, before a check leaves the CPU to the kernel's workers */
+#define HANG_SECONDS 60 /* beyond the time it was given: the loop never returned */
 #define HIDDEN_MAX 6 /* descriptors that libev watches for itself */
 
 /* a watcher, and what is known of the events it is owed */
@@ -339,6 +340,7 @@ run_for (double seconds)
     }
 
   releases = 0;
+  alarm (HANG_SECONDS + seconds);
   last_priority = EV_MAXPRI; /* ev_run begins with what was pending before */
   ev_run (loop, seconds ? EVRUN_ONCE : EVRUN_NOWAIT);
   ev_timer_stop (loop, &guard);
@@ -615,9 +617,9 @@ judge_close (int slot, int peer)
 }
 
 /*****************************************************************************/
-/* operations: they return 0 if there was nothing to do */
+/* operations */
 
-#define OPERATION(name) static int op_ ## name (const struct call *c)
+#define OPERATION(name) static void op_ ## name (const struct call *c)
 
 static int sociable; /* most files are of kinds that may be in a ring */
 
@@ -631,22 +633,14 @@ kind_of (int byte)
 
 OPERATION (MAKE)
 {
-  if (!world_open (c->slot, kind_of (c->how)))
-    return 0;
-
-  trace ("  %s, fd %d", world_kind_name (kind_of (c->how)), world [c->slot].fd);
-  return 1;
+  if (world_open (c->slot, kind_of (c->how)))
+    trace ("  %s, fd %d", world_kind_name (kind_of (c->how)), world [c->slot].fd);
 }
 
-static int
+static void
 close_slot (int slot, int close_first, int verify)
 {
-  int peer;
-
-  if (world [slot].fd < 0)
-    return 0;
-
-  peer = verify && !frozen ? world_sole_peer (slot) : -1;
+  int peer = verify && !frozen ? world_sole_peer (slot) : -1;
 
   if (close_first)
     world_close (slot);
@@ -657,14 +651,13 @@ close_slot (int slot, int close_first, int verify)
     world_close (slot);
 
   judge_close (slot, peer);
-  return 1;
 }
 
-OPERATION (CLOSE)       { return close_slot (c->slot, 0, c->how & 1); }
-OPERATION (CLOSE_FIRST) { return close_slot (c->slot, 1, c->how & 1); }
+OPERATION (CLOSE)       { close_slot (c->slot, 0, c->how & 1); }
+OPERATION (CLOSE_FIRST) { close_slot (c->slot, 1, c->how & 1); }
 
 /* the number of a slot's file becomes that of another one; its watchers are stopped before or after, and set anew */
-static int
+static void
 replace (int slot, int stop_first, int (*by) (int a, int b), int a, int b)
 {
   if (stop_first)
@@ -679,40 +672,32 @@ replace (int slot, int stop_first, int (*by) (int a, int b), int a, int b)
     slot_set_anew (slot);
   else
     slot_unbind_all (slot);
-
-  return 1;
 }
 
-OPERATION (REMAKE)
-{
-  return replace (c->slot, c->how & 1, world_reopen, c->slot, kind_of (c->how >> 1));
-}
-
-OPERATION (DUP)
-{
-  return world_dup (c->slot, (c->slot + 1 + c->how % 7) % world_size);
-}
+OPERATION (REMAKE) { replace (c->slot, c->how & 1, world_reopen, c->slot, kind_of (c->how >> 1)); }
+OPERATION (DUP)    { world_dup (c->slot, (c->slot + 1 + c->how % 7) % world_size); }
 
 OPERATION (DUP_OVER)
 {
   int to = (c->slot + 1 + (c->how >> 1) % 7) % world_size;
 
-  return to != c->slot && world [to].fd >= 0 && replace (to, c->how & 1, world_dup_over, c->slot, to);
+  if (to != c->slot && world [to].fd >= 0)
+    replace (to, c->how & 1, world_dup_over, c->slot, to);
 }
 
-OPERATION (WRITE)    { return world_write (c->slot, c->how); }
-OPERATION (READ)     { return world_read (c->slot, c->how); }
-OPERATION (FILL)     { return world_fill (c->slot); }
-OPERATION (DRAIN)    { return world_drain (c->slot); }
-OPERATION (SHUTDOWN) { return world_shutdown (c->slot, c->how); }
+OPERATION (WRITE)    { world_write (c->slot, c->how); }
+OPERATION (READ)     { world_read (c->slot, c->how); }
+OPERATION (FILL)     { world_fill (c->slot); }
+OPERATION (DRAIN)    { world_drain (c->slot); }
+OPERATION (SHUTDOWN) { world_shutdown (c->slot, c->how); }
 
 OPERATION (RESET)
 {
   if (world [c->slot].kind != WORLD_TCP)
-    return 0;
+    return;
 
   slot_unbind_all (c->slot);
-  return world_reset (c->slot);
+  world_reset (c->slot);
 }
 
 OPERATION (SET)
@@ -720,65 +705,43 @@ OPERATION (SET)
   int slot = (c->w - watchers + (c->how & 7)) % world_size;
 
   if (world [slot].fd < 0)
-    return 0;
+    return;
 
   watcher_bind (c->w, slot, 1 + (c->how >> 3) % 3);
   trace ("  slot %d, fd %d, events %x", slot, world [slot].fd, c->w->io.events & EVERYTHING);
 
   if (c->how < 224)
     watcher_start (c->w);
-
-  return 1;
 }
 
-/* write interest comes or goes beside a watcher, as another one of the same slot, which is not set anew */
-static int
-write_beside (struct watcher *w)
-{
-  int i = world [w->slot].watcher;
-
-  while (i >= 0 && (watchers + i == w || watchers [i].io.events & EV_READ))
-    i = watchers [i].next;
-
-  if (i < 0)
-    return 0;
-
-  if (ev_is_active (&watchers [i].io))
-    watcher_stop (watchers + i);
-  else
-    watcher_start (watchers + i);
-
-  return 1;
-}
-
+/* of an active watcher: write interest comes or goes beside it, as another one of the same slot, which is not set anew */
 OPERATION (START)
 {
-  if (ev_is_active (&c->w->io))
-    return write_beside (c->w);
+  int i = world [c->w->slot].watcher;
 
-  watcher_start (c->w);
-  return 1;
+  if (!ev_is_active (&c->w->io))
+    {
+      watcher_start (c->w);
+      return;
+    }
+
+  while (i >= 0 && (watchers + i == c->w || watchers [i].io.events & EV_READ))
+    i = watchers [i].next;
+
+  if (i >= 0 && ev_is_active (&watchers [i].io))
+    watcher_stop (watchers + i);
+  else if (i >= 0)
+    watcher_start (watchers + i);
 }
 
-OPERATION (STOP)
-{
-  watcher_stop (c->w);
-  return 1;
-}
-
-OPERATION (RESTART)
-{
-  watcher_stop (c->w);
-  watcher_start (c->w);
-  return 1;
-}
+OPERATION (STOP)    { watcher_stop (c->w); }
+OPERATION (RESTART) { watcher_stop (c->w); watcher_start (c->w); }
 
 OPERATION (MODIFY)
 {
   watcher_stop (c->w);
   ev_io_modify (&c->w->io, 1 + c->how % 3);
   watcher_start (c->w);
-  return 1;
 }
 
 OPERATION (PRIORITY)
@@ -790,8 +753,6 @@ OPERATION (PRIORITY)
 
   if (was_active)
     watcher_start (c->w);
-
-  return 1;
 }
 
 OPERATION (FEED)
@@ -800,7 +761,6 @@ OPERATION (FEED)
 
   c->w->fed |= mask;
   ev_feed_event (loop, &c->w->io, mask);
-  return 1;
 }
 
 OPERATION (FEED_FD)
@@ -813,138 +773,98 @@ OPERATION (FEED_FD)
       watchers [i].fed |= watchers [i].io.events & mask;
 
   ev_feed_fd_event (loop, world [c->slot].fd, mask);
-  return 1;
 }
 
 OPERATION (CLEAR)
 {
   if (!ev_is_pending (&c->w->io))
-    return 0;
+    return;
 
   ev_clear_pending (loop, &c->w->io);
   c->w->fed = 0;
-  return 1;
 }
 
-/* operations on many slots or watchers in a row; a callback says whether it did anything */
-static int
-many (const struct call *c, int of, int (*each) (int i, int high))
+/* operations on many slots or watchers in a row */
+static void
+many (const struct call *c, int of, void (*each) (int i, int high))
 {
-  int first = c->low * of / 256;
-  int count = 1 + c->how * of / 1024;
-  int i, n = 0;
+  int i;
 
-  for (i = 0; i < count; ++i)
-    n += each ((first + i) % of, c->high);
-
-  return n;
+  for (i = 0; i <= c->how * of / 1024; ++i)
+    each ((c->low * of / 256 + i) % of, c->high);
 }
 
-static int
+static void
 make_one (int slot, int how)
 {
   static const unsigned char kinds [4] = { WORLD_STREAM, WORLD_PIPE, WORLD_EVENTFD, WORLD_DGRAM };
 
-  return world_open (slot, kinds [how & 3]);
+  world_open (slot, kinds [how & 3]);
 }
 
-static int
+static void
 close_one (int slot, int how)
 {
-  return close_slot (slot, how & 1, 0);
+  if (world [slot].fd >= 0)
+    close_slot (slot, how & 1, 0);
 }
 
-static int
+static void
 set_one (int w, int how)
 {
   if (world [w % world_size].fd < 0)
-    return 0;
+    return;
 
   watcher_bind (watchers + w, w % world_size, 1 + how % 3);
   watcher_start (watchers + w);
-  return 1;
 }
 
-static int
-stop_one (int w, int how)
-{
-  int was_active = ev_is_active (&watchers [w].io);
+static void stop_one (int w, int how) { watcher_stop (watchers + w); }
 
-  watcher_stop (watchers + w);
-  return was_active;
-}
-
-OPERATION (MAKE_MANY)  { return many (c, world_size, make_one); }
-OPERATION (CLOSE_MANY) { return many (c, world_size, close_one); }
-OPERATION (SET_MANY)   { return many (c, watchercnt, set_one); }
-OPERATION (STOP_MANY)  { return many (c, watchercnt, stop_one); }
-
-OPERATION (NOWAIT)
-{
-  run_for (0.);
-  return 1;
-}
-
-OPERATION (BLOCK)
-{
-  run_for (1e-4);
-  return 1;
-}
+OPERATION (MAKE_MANY)  { many (c, world_size, make_one); }
+OPERATION (CLOSE_MANY) { many (c, world_size, close_one); }
+OPERATION (SET_MANY)   { many (c, watchercnt, set_one); }
+OPERATION (STOP_MANY)  { many (c, watchercnt, stop_one); }
+OPERATION (NOWAIT)     { run_for (0.); }
+OPERATION (BLOCK)      { run_for (1e-4); }
+OPERATION (RENEW)      { ev_loop_fork (loop); }
+OPERATION (BUSY)       { ev_linuxaio_busy_poll (loop, c->how & 1 ? 2e-5 : 0.); }
 
 OPERATION (CHECK)
 {
-  if (checking)
-    return 0;
-
-  check (c->how & 1, 1 + (c->how >> 1 & 1));
-  return 1;
+  if (!checking)
+    check (c->how & 1, 1 + (c->how >> 1 & 1));
 }
 
 OPERATION (NEST)
 {
   inner       = 1 + c->how % 6;
   inner_where = (c->how >> 4) % 3;
-  return 1;
 }
 
 OPERATION (TIMER)
 {
   if (ev_is_active (&timer_w))
-    return 0;
+    return;
 
   ev_timer_set (&timer_w, c->how & 1 ? 1e-4 : 0., 0.);
   ev_timer_start (loop, &timer_w);
   owed_others [OWED_TIMER] = 1;
-  return 1;
 }
 
 OPERATION (ASYNC)
 {
   owed_others [OWED_ASYNC] = 1;
   ev_async_send (loop, &async_w);
-  return 1;
 }
 
 OPERATION (SIGNAL)
 {
   if (!ev_is_active (&signal_w))
-    return 0;
+    return;
 
   owed_others [OWED_SIGNAL] = 1;
   raise (SIGUSR1);
-  return 1;
-}
-
-OPERATION (RENEW)
-{
-  ev_loop_fork (loop);
-  return 1;
-}
-
-OPERATION (BUSY)
-{
-  ev_linuxaio_busy_poll (loop, c->how & 1 ? 2e-5 : 0.);
-  return 1;
 }
 
 /* what fails, how, and which of the next times; or that it fails no more, as a quota that comes and goes */
@@ -955,7 +875,7 @@ OPERATION (FAULT)
   int error;
 
   if (!FAULTS)
-    return 0;
+    return;
 
   while (fault_error (call, count))
     ++count;
@@ -968,7 +888,6 @@ OPERATION (FAULT)
     fault_arrange (call, error, 1 + c->how % 8, c->high >= 224 && error != EINTR);
 
   trace ("  %s: %s", fault_name (call), c->high >= 248 ? "never again" : fault_error_name (error));
-  return 1;
 }
 
 struct remote
@@ -1051,14 +970,13 @@ OPERATION (REMOTE)
   struct remote r = { world [c->slot].fd, w ? w->io.fd : -1, { 0, (c->how & 7) * 10000 }, 0 };
 
   if (!w)
-    return 0;
+    return;
 
   world_sample (c->slot);
   checking = 1;
   sleep_until_woken (w, &r);
   checking = 0;
   world_sample (c->slot);
-  return 1;
 }
 
 /* what the child does: keeps its hands off the files, or the parent would not know what they are like */
@@ -1097,7 +1015,7 @@ OPERATION (FORK)
 
   /* forking is dear, and so are its children while they exit */
   if (c->high >= 32 || childcnt == 16 || pipe (verdict))
-    return 0;
+    return;
 
   /* what is pending was true, even if it is not for the child (signals) */
   world_sample_all ();
@@ -1116,7 +1034,6 @@ OPERATION (FORK)
   ++tally->forks;
   fail_if (read (verdict [0], &told, 1) != 1, "a forked child did not survive its check");
   close (verdict [0]);
-  return 1;
 }
 
 /*****************************************************************************/
@@ -1124,7 +1041,7 @@ OPERATION (FORK)
 
 static const struct
 {
-  int (*run) (const struct call *c);
+  void (*run) (const struct call *c);
   const char *name;
   int weight, needs;
 } ops [OP_COUNT] = {
@@ -1185,7 +1102,8 @@ step (void)
   if (options->trace)
     trace_call (&c, op);
 
-  tally->operations += !!ops [op].run (&c);
+  ++tally->operations;
+  ops [op].run (&c);
 }
 
 static void *
@@ -1274,7 +1192,6 @@ stop_helpers (void)
   ev_signal_stop (loop, &signal_w);
 }
 
-/* open descriptors, or mappings of rings: lines of a file or names of a directory with that in them */
 static int
 count_descriptors (void)
 {
@@ -1363,6 +1280,6 @@ machine_run (const unsigned char *program, size_t size,
   if (count_descriptors () != descriptors)
     fail ("%d descriptors before, %d after", descriptors, count_descriptors ());
 
-  if (!fault_destroyer && count_rings ())
+  if (count_rings ())
     fail ("%d rings are still mapped after ev_loop_destroy", count_rings ());
 }

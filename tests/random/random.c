@@ -37,7 +37,6 @@
 #define PROGRAM_MAX    (MACHINE_HEADER + SIZE_MAX_OPS * 2 * MACHINE_OP)
 #define TRIALS_MAX     200000
 #define STRIDE(calls)  ((calls) / 60 + 1)
-#define HANG_SECONDS   60    /* without an operation, beyond the patience: the loop never returned */
 #define SHRINK_TRIES   4000
 #define SHRINK_SECONDS 200.  /* how long to look for a shorter program */
 
@@ -237,46 +236,6 @@ judge_end (struct report *report, int status)
   return 1;
 }
 
-/* waits for one of the workers, killing those that do nothing any more */
-static int
-wait_for_one (const pid_t *pids, int count)
-{
-  unsigned long seen [JOBS_MAX] = { 0 };
-  double since [JOBS_MAX] = { 0 };
-  const struct timespec tick = { 0, 20000000 };
-  int i, status;
-
-  for (;;)
-    {
-      for (i = 0; i < count; ++i)
-        {
-          struct machine_tally *t = &reports [i].tally;
-
-          if (pids [i] <= 0)
-            continue;
-
-          if (waitpid (pids [i], &status, WNOHANG) == pids [i])
-            {
-              judge_end (reports + i, status);
-              return i;
-            }
-
-          if (!since [i] || seen [i] != t->operations + t->checks)
-            {
-              seen [i]  = t->operations + t->checks;
-              since [i] = machine_now ();
-            }
-          else if (machine_now () - since [i] > HANG_SECONDS + options.patience_ms * 1e-3)
-            {
-              strcpy (reports [i].failure, "hangs");
-              kill (pids [i], SIGKILL);
-            }
-        }
-
-      nanosleep (&tick, 0);
-    }
-}
-
 /*****************************************************************************/
 /* shrinking */
 
@@ -289,7 +248,6 @@ fails (const unsigned char *program, size_t size, int trace)
 {
   struct report *report = reports + jobs;
   int status = 0;
-  double since = machine_now ();
   pid_t pid;
 
   memset (report, 0, sizeof (*report));
@@ -313,19 +271,7 @@ fails (const unsigned char *program, size_t size, int trace)
       exit (0);
     }
 
-  while (!waitpid (pid, &status, WNOHANG))
-    {
-      const struct timespec tick = { 0, 2000000 };
-
-      if (machine_now () - since > HANG_SECONDS / 2 + options.patience_ms * 1e-3)
-        {
-          strcpy (report->failure, "hangs");
-          kill (pid, SIGKILL);
-        }
-
-      nanosleep (&tick, 0);
-    }
-
+  waitpid (pid, &status, 0);
   return judge_end (report, status);
 }
 
@@ -485,28 +431,29 @@ static int
 run_jobs (void)
 {
   pid_t pids [JOBS_MAX];
-  int i, left = jobs, failed = -1;
+  int i, status, left, failed = -1;
 
   for (i = 0; i < jobs; ++i)
     if (!(pids [i] = start (reports + i)))
       worker_main (i);
 
-  while (left && failed < 0)
+  for (left = jobs; left; --left)
     {
-      i = wait_for_one (pids, jobs);
+      pid_t pid = wait (&status);
+
+      for (i = 0; pids [i] != pid; ++i)
+        ;
+
       pids [i] = 0;
-      --left;
 
-      if (*reports [i].failure)
-        failed = i;
+      if (failed >= 0 || !judge_end (reports + i, status))
+        continue;
+
+      /* one is enough */
+      for (failed = i, i = 0; i < jobs; ++i)
+        if (pids [i])
+          kill (pids [i], SIGKILL);
     }
-
-  for (i = 0; i < jobs; ++i)
-    if (pids [i] > 0)
-      {
-        kill (pids [i], SIGKILL);
-        waitpid (pids [i], 0, 0);
-      }
 
   return failed;
 }

@@ -17,7 +17,7 @@ $(foreach f,knobs below,$(eval $(call test_program,random,$(f),tests/random/rand
 $(eval $(call test_program,fuzzer,below,tests/random/fuzz.c $(RANDOM_SOURCES),-fsanitize=fuzzer))
 
 # $(call random_found,PROGRAM FLAVOUR): it has said what it found, and where the program is
-random_found = || { echo "random programs, libev $(1): see above"; echo "  again: make replay-random PROGRAM=$(BUILD)/random-failure"; } >>$(FAILURES) && exit 1
+random_found = || { printf '%s\n' "random programs, libev $(1): see above" "  again: make replay-random PROGRAM=$(BUILD)/random-failure" >>$(FAILURES); exit 1; }
 
 .PHONY: check-random fuzz-random replay-random
 

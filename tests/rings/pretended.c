@@ -19,7 +19,7 @@
 #include "fixture.h"
 
 #define ENTRIES 11 /* of every ring */
-#define RINGS    8
+#define CONTEXTS 8
 #define HELD    64
 
 struct ring
@@ -46,7 +46,7 @@ struct held
 
 static struct
 {
-  struct context contexts [RINGS];
+  struct context contexts [CONTEXTS];
   struct held held [HELD];          /* requests in flight, oldest first */
   int heldcnt, made, destroyed;
   int submits, cancels;             /* calls */
@@ -168,7 +168,7 @@ setup (aio_context_t *ctx)
   char *memory = (char *)mmap (0, page * 2, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   struct context *c = kernel.contexts + kernel.made;
 
-  if (kernel.made == RINGS)
+  if (kernel.made == CONTEXTS)
     return EAGAIN;
 
   must (!mprotect (memory, page, PROT_READ | PROT_WRITE));
@@ -525,12 +525,16 @@ TEST (event_of_a_cancelled_request_means_nothing_however_late_it_is, COLD)
         }
 
       for (i = 0; i < PAIRS; ++i)
-        restart (p [i], p [i]->io.fd, EV_READ);
+        if (round % 4)
+          restart (p [i], p [i]->io.fd, EV_READ);
+        else
+          start (p [i]);
 
       run ();
       answer_cancels ();
       run ();
       must_be (called (), ==, 0);
+      run ();
 
       for (i = 0; i < PAIRS; ++i)
         serve (p [i]);
@@ -683,7 +687,6 @@ TEST (busy_polling_sees_the_event_without_sleeping, COLD)
   p [0]->count = 0;
   ev_run (EV_A_ EVRUN_ONCE);
   must_be (p [0]->count, ==, 1);
-  must_be (fault_calls [FAULT_epoll_pwait2], ==, 0);
   stop_pretending ();
 }
 

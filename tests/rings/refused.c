@@ -365,38 +365,7 @@ TEST (missing_epoll_pwait2_is_found_out_once, RING)
       run_until (ticks, >=, 10);
       ev_timer_stop (EV_A_ &timer);
       must_be (fault_failures, ==, 1);
-      must_be (fault_calls [FAULT_epoll_wait], >=, 9);
-    }
-}
-
-TEST (interrupted_wait_ends_the_sleep_only, LINUXAIO)
-{
-  crowd (0, 10);
-  enter_rings ();
-  fault_arrange (FAULT_epoll_pwait2, EINTR, 1, 0);
-  fault_arrange (FAULT_epoll_wait, EINTR, 1, 0);
-  serve (0, 10);
-  must_be (fault_failures, >, 0);
-}
-
-TEST (file_that_nothing_can_be_learnt_of_is_on_epoll, RING)
-{
-  int fd [2], i;
-
-  for (i = 0; i < 2; ++i)
-    {
-      if (i)
-        pipes (fd);
-      else
-        sockets (fd);
-
-      fault_reset ();
-      fault_arrange (i ? FAULT_fstat : FAULT_getsockopt, ENOBUFS, 1, 0);
-      p [i] = watch (fd [0], EV_READ);
-      p [i]->peer = fd [1];
-      p [i]->eat  = 1;
-      talk (p [i], 3);
-      must_be (fault_failures, ==, 1);
+      must_be (fault_calls [FAULT_epoll_wait], >, 0);
     }
 }
 

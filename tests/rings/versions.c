@@ -15,45 +15,32 @@ static const struct
 } kernels [] = {
   /* the version is in uname -r */
   { "mainline 6.18"         , "6.18.44"                       , "#1 SMP PREEMPT_DYNAMIC", 0, 1 },
-  { "mainline 6.12-rc1"     , "6.12.0-rc1"                    , "#1 SMP PREEMPT_DYNAMIC", 0, 1 },
-  { "mainline, two parts"   , "6.6-custom"                    , "#1 SMP", 0, 1 },
   { "mainline 5.16"         , "5.16.0"                        , "#1 SMP PREEMPT", 0, 1 },
   { "mainline 5.15"         , "5.15.0"                        , "#1 SMP PREEMPT", 0, 0 },
   { "mainline 6.8"          , "6.8.0"                         , "#1 SMP PREEMPT_DYNAMIC", 0, 0 },
-  { "mainline 6.8-rc"       , "6.8.0-rc4+"                    , "#1 SMP PREEMPT_DYNAMIC", 0, 0 },
   { "mainline 6.8.4"        , "6.8.4"                         , "#1 SMP PREEMPT_DYNAMIC", 0, 0 },
   { "mainline 6.8.5"        , "6.8.5"                         , "#1 SMP PREEMPT_DYNAMIC", 0, 1 },
   { "longterm 4.19.325"     , "4.19.325"                      , "#1 SMP PREEMPT", 0, 1 },
   { "Arch"                  , "6.10.10-arch1-1"               , "#1 SMP PREEMPT_DYNAMIC Thu, 12 Sep 2024 17:21:02 +0000", 0, 1 },
   { "Fedora 41"             , "6.11.4-301.fc41.x86_64"        , "#1 SMP PREEMPT_DYNAMIC Sun Oct 20 15:02:33 UTC 2024", 0, 1 },
-  { "Alpine 3.20"           , "6.6.58-0-virt"                 , "#1-Alpine SMP PREEMPT_DYNAMIC", 0, 1 },
-  { "openSUSE Leap 15.6"    , "6.4.0-150600.23.25-default"    , "#1 SMP PREEMPT_DYNAMIC Tue Oct 1 10:54:01 UTC 2024", 0, 1 },
-  { "SLES 15 SP4"           , "5.14.21-150400.24.100-default" , "#1 SMP PREEMPT_DYNAMIC", 0, 0 },
   { "RHEL 8"                , "4.18.0-553.el8_10.x86_64"      , "#1 SMP Fri May 10 15:19:13 EDT 2024", 0, 0 },
   { "RHEL 9"                , "5.14.0-503.11.1.el9_5.x86_64"  , "#1 SMP PREEMPT_DYNAMIC", 0, 0 },
-  { "RHEL 10"               , "6.12.0-55.9.1.el10_0.x86_64"   , "#1 SMP PREEMPT_DYNAMIC", 0, 1 },
-  { "Oracle UEK 7"          , "5.15.0-200.131.27.el9uek.x86_64", "#2 SMP", 0, 0 },
-  { "Amazon Linux 2"        , "5.10.230-223.885.amzn2.x86_64" , "#1 SMP Tue Dec 3 14:36:00 UTC 2024", 0, 1 },
   { "Proxmox VE 8.2"        , "6.8.4-2-pve"                   , "#1 SMP PREEMPT_DYNAMIC PMX 6.8.4-2 (2024-04-10T17:36Z)", 0, 0 },
   { "Proxmox VE 8.3"        , "6.8.12-4-pve"                  , "#1 SMP PREEMPT_DYNAMIC PMX 6.8.12-4 (2024-11-06T15:04Z)", 0, 1 },
   { "WSL 2"                 , "5.15.153.1-microsoft-standard-WSL2", "#1 SMP", 0, 1 },
   { "WSL 1"                 , "4.4.0-19041-Microsoft"         , "#1237-Microsoft Sat Sep 11 14:32:00 PST 2021", 0, 0 },
   { "gVisor"                , "4.4.0"                         , "#1 SMP Sun Jan 10 15:06:54 PST 2016", 0, 0 },
   { "Android 14"            , "5.15.137-android14-11-gdc1"    , "#1 SMP PREEMPT", 0, 1 },
-  { "Android 12, early"     , "5.10.66-android12-9-00001"     , "#1 SMP PREEMPT", 0, 0 },
-  { "Raspberry Pi OS 12"    , "6.6.31+rpt-rpi-v8"             , "#1 SMP PREEMPT Debian 1:6.6.31-1+rpt1 (2024-05-29)", 0, 1 },
   { "setarch --uname-2.6"   , "2.6.78-fc"                     , "#1 SMP PREEMPT_DYNAMIC", 0, 0 },
 
   /* Debian: in uname -v */
   { "Debian 13"             , "6.12.31-amd64"                 , "#1 SMP PREEMPT_DYNAMIC Debian 6.12.31-1 (2025-06-02)", 0, 1 },
   { "Debian 12"             , "6.1.0-28-amd64"                , "#1 SMP PREEMPT_DYNAMIC Debian 6.1.119-1 (2024-11-22)", 0, 1 },
-  { "Debian 12, backport rt", "6.12.12+bpo-rt-amd64"          , "#1 SMP PREEMPT_RT Debian 6.12.12-1~bpo12+1 (2025-02-23)", 0, 1 },
   { "Debian 11"             , "5.10.0-35-amd64"               , "#1 SMP Debian 5.10.237-1 (2025-05-19)", 0, 1 },
   { "Debian 11, 5.10.84"    , "5.10.0-10-amd64"               , "#1 SMP Debian 5.10.84-1 (2021-12-08)", 0, 0 },
   { "Debian 11, 5.10.92"    , "5.10.0-11-amd64"               , "#1 SMP Debian 5.10.92-1 (2022-01-18)", 0, 1 },
   { "Debian 11, backport"   , "5.15.0-0.bpo.3-amd64"          , "#1 SMP Debian 5.15.15-2~bpo11+1 (2022-02-03)", 0, 1 },
   { "Debian 11, backport"   , "5.14.0-0.bpo.2-amd64"          , "#1 SMP Debian 5.14.9-2~bpo11+1 (2021-10-10)", 0, 0 },
-  { "Debian 10"             , "4.19.0-27-amd64"               , "#1 SMP Debian 4.19.316-1 (2024-06-25)", 0, 1 },
   { "Debian 10, 4.19.208"   , "4.19.0-18-amd64"               , "#1 SMP Debian 4.19.208-1 (2021-09-29)", 0, 0 },
 
   /* Ubuntu: at the end of /proc/version_signature */
@@ -66,8 +53,6 @@ static const struct
     "Ubuntu 5.15.0-119.129-generic 5.15.160\n", 1 },
   { "Ubuntu 22.04 on AWS"   , "6.8.0-1014-aws"                , "#15~22.04.1-Ubuntu SMP Thu Aug  8 23:06:49 UTC 2024",
     "Ubuntu 6.8.0-1014.15~22.04.1-aws 6.8.12\n", 1 },
-  { "Ubuntu 22.04, HWE"     , "5.19.0-50-generic"             , "#50-Ubuntu SMP PREEMPT_DYNAMIC",
-    "Ubuntu 5.19.0-50.50-generic 5.19.17\n", 1 },
   { "Ubuntu 20.04"          , "5.4.0-193-generic"             , "#213-Ubuntu SMP Fri Aug 2 19:14:16 UTC 2024",
     "Ubuntu 5.4.0-193.213-generic 5.4.280\n", 1 },
   { "Ubuntu 20.04, 5.4.44"  , "5.4.0-42-generic"              , "#46-Ubuntu SMP Fri Jul 10 00:24:02 UTC 2020",
@@ -75,7 +60,13 @@ static const struct
   { "Ubuntu 18.04"          , "4.15.0-213-generic"            , "#224-Ubuntu SMP",
     "Ubuntu 4.15.0-213.224-generic 4.15.18\n", 0 },
 
-  /* nothing that could be understood */
+  /* odd texts, and nothing that could be understood */
+  { "a large number"        , "4.19.325"                      , "", 0, 1 },
+  { "too large a number"    , "4.19.99999999999999999999"     , "", 0, 1 },
+  { "large numbers"         , "300.300.300"                   , "", 0, 1 },
+  { "one number"            , "6"                             , "", 0, 1 },
+  { "a letter before"       , "v6.1.119"                      , "", 0, 1 },
+  { "another version first" , "5.10.0"                        , "6.1.0 SMP Debian 5.10.2-1", 0, 0 },
   { "an empty signature"    , "5.15.0-1-generic"              , "", "", 0 },
   { "a signature of one word", "5.15.0-1-generic"             , "", "5.15.160", 0 },
   { "no number at all"      , "unknown"                       , "unknown", "un known", 0 },
@@ -179,21 +170,6 @@ TEST (versions_are_good_or_bad_as_the_change_logs_say, COLD)
           snprintf (release, sizeof (release), "%u.%u.%u", major, minor, patches [i]);
           judge ("mainline", release, "#1 SMP", 0, in_a_range (major << 16 | minor << 8 | patches [i]));
         }
-}
-
-TEST (versions_are_found_in_texts, COLD)
-{
-  static const struct { const char *release, *version; int good; } texts [] = {
-    { "4.19.325", "", 1 }, { "4.19.99999999999999999999", "", 1 }, { "300.300.300", "", 1 }, { "6", "", 1 }, { "6.9", "", 1 },
-    { "no version", "", 0 }, { "", "", 0 }, { "v6.1.119", "", 1 }, { "-6.1", "", 1 },
-    { "5.10.0", "#1 SMP Debian 5.10.237-1 (2025-05-19)", 1 }, { "5.10.0", "6.1.0 SMP Debian 5.10.2-1", 0 }, { "5.10.0", "#6.1.0", 0 }
-  };
-  unsigned i;
-
-  make_socket ();
-
-  for (i = 0; i < sizeof (texts) / sizeof (texts [0]); ++i)
-    judge ("a text", texts [i].release, texts [i].version, 0, texts [i].good);
 }
 
 TEST (kernel_that_does_not_tell_its_version_is_bad, COLD | MIXED)

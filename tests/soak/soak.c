@@ -1,79 +1,76 @@
 /*
- * soak - a TCP echo service under churn, for as long as one likes
+ * A TCP echo service under churn, for as long as one likes (SOAK_SECONDS), with
+ * SOAK_CONNECTIONS, in several rings.
  *
- *   soak [-t seconds] [-c connections] [-w workers] [-b backend flag]
+ * Forked workers accept from one listening socket, and are replaced by new ones
+ * now and then. A client keeps many connections to them: most talk, and every
+ * byte must come back in its place; others pause, are reset, say nothing until
+ * the worker's time-out, or do not listen until it gives them up. Meanwhile the
+ * statistics must add up; memory and descriptors must not grow.
  *
- * Forked workers accept from one listening socket, and are replaced by new
- * ones now and then. A client keeps many connections to them: most talk, and
- * every byte must come back in its place; others pause, are reset, say nothing
- * until the worker's time-out, or do not listen until it gives them up. While
- * it lasts the statistics must add up; memory and descriptors must not grow.
+ * Copyright (c) 2026 the ev_linuxaio authors
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-#include <netinet/in.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 
-#include <ev.h>
-#include <ev_linuxaio.h>
+#include "fixture.h"
 
-#define WORKERS_MAX     16
-#define BUFFER          8192
-#define TIME_OUT        1.    /* of a worker, for those that do not talk */
-#define REPLACE_SECONDS 3.    /* how often a worker is replaced */
-#define DRAIN_SECONDS   120.  /* more than that after the end, and something hangs */
+#define WORKERS 2
+#define BUFFER  8192
+#define QUIET   1.   /* seconds after which a worker gives up those that do not talk */
+#define REPLACE 3    /* seconds after which a worker is replaced */
 
 /* the first byte of a connection */
 enum { TALK = 'T', DEAF = 'D', MUTE = 0 };
 
 /* what all processes add up */
-struct report
+static struct
 {
-  unsigned long connections, accepted, bytes, time_outs, resets, cut, replaced, checks;
-  unsigned long spurious; /* woken by the other process for what was read a moment ago: libev allows it */
-  unsigned long submitted, completed, cancelled, epoll_moves, ring_moves, ring_seen;
-  unsigned long failures;
+  unsigned long connections, bytes, time_outs, resets, submitted, cancelled, several;
+} *report;
+
+/* one connection, at either end */
+struct conn
+{
+  ev_io in, out;
+  ev_timer timer;                     /* of a worker: time-out; of the client: pause */
+  unsigned char buffer [BUFFER];
+  size_t have, done;                  /* bytes in it, and those that are out */
+  int kind, eof;
+  uint32_t send_state, receive_state; /* the client's: of the stream */
+  long to_send, sent, received, reset_at;
 };
 
-static struct report *report; /* shared */
-static double seconds = 60.;
-static int connections = 2000, workers = 2;
-static unsigned backend = EVBACKEND_LINUXAIO;
-static const char *me = "soak";
+static int seconds, connections, alive;
 static int listener;
 static struct sockaddr_in address;
-static long blocks; /* of memory allocated by libev */
 
 #define add(what, n) __atomic_add_fetch (&report->what, (n), __ATOMIC_RELAXED)
 
-static void
-die (const char *what)
+static int
+setting (const char *name, int otherwise)
 {
-  fprintf (stderr, "soak: %s: %s%s%s\n", me, what, errno ? ": " : "", errno ? strerror (errno) : "");
-  add (failures, 1);
-  _exit (1);
+  return getenv (name) ? atoi (getenv (name)) : otherwise;
 }
 
 static void
-must (int condition, const char *what)
+check_statistics (int last)
 {
-  if (!condition)
-    die (what);
-}
+  struct ev_linuxaio_stats s;
 
-/*****************************************************************************/
-/* random numbers and the bytes of a stream */
+  progress ();
+  ev_linuxaio_stats (EV_A_ &s, sizeof (s));
+  must_be (s.submitted, ==, s.completed + s.cancelled + s.in_flight);
+  must_be (s.epoll_fds, ==, s.epoll_chosen + s.epoll_kind + s.epoll_refused + s.epoll_waiting);
+  must_be (s.in_flight, <=, s.ring_entries);
+
+  if (last)
+    {
+      add (submitted, s.submitted);
+      add (cancelled, s.cancelled);
+      add (several, s.rings > 1);
+    }
+}
 
 static uint32_t
 next_random (uint32_t *state)
@@ -91,199 +88,98 @@ fill_stream (uint32_t *state, unsigned char *to, size_t n)
     *to++ = next_random (state) >> 11;
 }
 
-/*****************************************************************************/
-/* memory, descriptors, statistics */
-
-static void *
-counting_alloc (void *ptr, long size)
+static void
+conn_init (struct conn *c, int fd, void (*in) (EV_P_ ev_io *, int), void (*out) (EV_P_ ev_io *, int), void (*timer) (EV_P_ ev_timer *, int))
 {
-  blocks += (ptr ? 0 : 1) - (size ? 0 : 1);
-
-  if (size)
-    return realloc (ptr, size);
-
-  free (ptr);
-  return 0;
-}
-
-static long
-resident_pages (void)
-{
-  FILE *f = fopen ("/proc/self/statm", "r");
-  long size, resident = 0;
-
-  must (f && fscanf (f, "%ld %ld", &size, &resident) == 2, "/proc/self/statm");
-  fclose (f);
-  return resident;
-}
-
-static int
-open_descriptors (void)
-{
-  int fd, n = 0, limit = sysconf (_SC_OPEN_MAX);
-
-  for (fd = 0; fd < limit; ++fd)
-    n += fcntl (fd, F_GETFD) != -1;
-
-  return n;
+  ev_io_init (&c->in, in, fd, EV_READ);
+  ev_io_init (&c->out, out, fd, EV_WRITE);
+  ev_timer_init (&c->timer, timer, 0., QUIET);
+  c->in.data = c->out.data = c->timer.data = c;
+  ++alive;
 }
 
 static void
-check_statistics (EV_P)
+conn_stop (struct conn *c)
 {
-  struct ev_linuxaio_stats s;
-
-  add (checks, 1);
-  if (!ev_linuxaio_stats (EV_A_ &s))
-    {
-      must (backend != EVBACKEND_LINUXAIO, "the loop runs on another backend");
-      return;
-    }
-
-  errno = 0;
-  must (s.submitted == s.completed + s.cancelled + s.in_flight, "requests do not add up");
-  must (s.epoll_fds == s.epoll_no_ring + s.epoll_kind + s.epoll_refused + s.epoll_parked
-                     + s.epoll_overflow + s.epoll_steady, "fds on epoll do not add up");
-  must (s.in_flight <= s.ring_entries, "more requests in flight than there is room for");
-}
-
-static void
-add_statistics (EV_P)
-{
-  struct ev_linuxaio_stats s;
-
-  if (!ev_linuxaio_stats (EV_A_ &s))
-    return;
-
-  add (submitted, s.submitted);
-  add (completed, s.completed);
-  add (cancelled, s.cancelled);
-  add (epoll_moves, s.moved_to_epoll);
-  add (ring_moves, s.moved_to_ring);
-  add (ring_seen, !!s.ring_entries);
+  ev_io_stop (EV_A_ &c->in);
+  ev_io_stop (EV_A_ &c->out);
+  ev_timer_stop (EV_A_ &c->timer);
+  close (c->in.fd);
+  --alive;
 }
 
 /*****************************************************************************/
 /* a worker: echo, one buffer a connection */
 
-struct conn
-{
-  ev_io in, out;
-  ev_timer idle;
-  struct conn **list, *next, *prev;
-  size_t have, done;
-  int kind, eof;
-  char buffer [BUFFER];
-};
-
-static struct conn *conns;
 static ev_io accept_w;
 
 static void
-conn_close (EV_P_ struct conn *c)
+worker_close (struct conn *c)
 {
-  ev_io_stop (EV_A_ &c->in);
-  ev_io_stop (EV_A_ &c->out);
-  ev_timer_stop (EV_A_ &c->idle);
-  close (c->in.fd);
-
-  if (c->next)
-    c->next->prev = c->prev;
-
-  if (c->prev)
-    c->prev->next = c->next;
-  else
-    conns = c->next;
-
+  conn_stop (c);
   free (c);
 }
 
 /* writes what there is; what does not go out waits for the write watcher, and the reader with it */
-static int
-conn_flush (EV_P_ struct conn *c)
+static void
+worker_flush (struct conn *c)
 {
-  while (c->done < c->have)
-    {
-      ssize_t n = write (c->out.fd, c->buffer + c->done, c->have - c->done);
+  ssize_t n = 0;
+  int rest;
 
-      if (n > 0)
-        c->done += n;
-      else if (errno == EAGAIN)
-        {
-          ev_io_stop (EV_A_ &c->in);
-          ev_io_start (EV_A_ &c->out);
-          return 1;
-        }
-      else
-        {
-          conn_close (EV_A_ c);
-          return 0;
-        }
+  while (c->done < c->have && (n = write (c->out.fd, c->buffer + c->done, c->have - c->done)) > 0)
+    c->done += n;
+
+  rest = c->done < c->have;
+
+  if (rest ? errno != EAGAIN : c->eof)
+    {
+      worker_close (c);
+      return;
     }
 
-  c->have = c->done = 0;
+  ev_io_stop (EV_A_ rest ? &c->in : &c->out);
+  ev_io_start (EV_A_ rest ? &c->out : &c->in);
 
-  if (c->eof)
-    {
-      conn_close (EV_A_ c);
-      return 0;
-    }
-
-  ev_io_stop (EV_A_ &c->out);
-  ev_io_start (EV_A_ &c->in);
-  return 1;
+  if (c->kind != DEAF)
+    ev_timer_again (EV_A_ &c->timer);
 }
 
 static void
-conn_out_cb (EV_P_ ev_io *w, int revents)
+worker_out_cb (EV_P_ ev_io *w, int revents)
 {
-  struct conn *c = (struct conn *)w->data;
-
-  (void)revents;
-  if (conn_flush (EV_A_ c) && c->kind != DEAF)
-    ev_timer_again (EV_A_ &c->idle);
+  worker_flush ((struct conn *)w->data);
 }
 
 static void
-conn_in_cb (EV_P_ ev_io *w, int revents)
+worker_in_cb (EV_P_ ev_io *w, int revents)
 {
   struct conn *c = (struct conn *)w->data;
   ssize_t n = read (w->fd, c->buffer, BUFFER);
 
-  (void)revents;
   if (n < 0 && errno == EAGAIN)
-    {
-      add (spurious, 1);
-      return;
-    }
-
-  if (n < 0)
-    {
-      conn_close (EV_A_ c);
-      return;
-    }
+    return;
 
   if (n > 0 && !c->kind)
     c->kind = c->buffer [0];
 
-  c->eof  = !n;
-  c->have = n;
-  if (conn_flush (EV_A_ c) && c->kind != DEAF)
-    ev_timer_again (EV_A_ &c->idle);
+  c->eof  = n <= 0;
+  c->have = n < 0 ? 0 : n;
+  c->done = 0;
+  worker_flush (c);
 }
 
 /* those that talk may take as long as they like */
 static void
-conn_idle_cb (EV_P_ ev_timer *w, int revents)
+worker_idle_cb (EV_P_ ev_timer *w, int revents)
 {
   struct conn *c = (struct conn *)w->data;
 
-  (void)revents;
-  if (c->kind == TALK)
-    return;
-
-  add (time_outs, 1);
-  conn_close (EV_A_ c);
+  if (c->kind != TALK)
+    {
+      add (time_outs, 1);
+      worker_close (c);
+    }
 }
 
 static void
@@ -292,525 +188,322 @@ accept_cb (EV_P_ ev_io *w, int revents)
   int fd = accept4 (w->fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
   struct conn *c;
 
-  (void)revents;
   if (fd < 0) /* another worker has got it */
     return;
 
-  c = (struct conn *)calloc (1, sizeof (*c));
-  must (c != 0, "no memory");
-  ev_io_init (&c->in, conn_in_cb, fd, EV_READ);
-  ev_io_init (&c->out, conn_out_cb, fd, EV_WRITE);
-  ev_timer_init (&c->idle, conn_idle_cb, 0., TIME_OUT);
-  c->in.data = c->out.data = c->idle.data = c;
-  c->next = conns;
-  if (conns)
-    conns->prev = c;
-  conns = c;
+  must ((c = (struct conn *)calloc (1, sizeof (*c))) != 0);
+  conn_init (c, fd, worker_in_cb, worker_out_cb, worker_idle_cb);
 
   ev_io_start (EV_A_ &c->in);
-  ev_timer_again (EV_A_ &c->idle);
-  add (accepted, 1);
+  ev_timer_again (EV_A_ &c->timer);
 }
 
 static void
 second_cb (EV_P_ ev_timer *w, int revents)
 {
-  (void)w, (void)revents;
-  check_statistics (EV_A);
+  check_statistics (0);
 }
 
-/* no more connections; the loop ends with the last one */
 static void
 retire_cb (EV_P_ ev_signal *w, int revents)
 {
-  (void)w, (void)revents;
-  ev_io_stop (EV_A_ &accept_w);
   ev_break (EV_A_ EVBREAK_ALL);
 }
 
+/* until it is told to retire; it ends with its last connection */
 static void
-worker_main (EV_P)
+worker (void)
 {
   ev_timer second;
   ev_signal retire;
 
-  me = "worker";
-  prctl (PR_SET_PDEATHSIG, SIGKILL);
   ev_loop_fork (EV_A);
-
   ev_timer_init (&second, second_cb, 1., 1.);
   ev_signal_init (&retire, retire_cb, SIGTERM);
   ev_io_init (&accept_w, accept_cb, listener, EV_READ);
   ev_timer_start (EV_A_ &second);
   ev_signal_start (EV_A_ &retire);
   ev_io_start (EV_A_ &accept_w);
-
   ev_run (EV_A_ 0);
+  ev_io_stop (EV_A_ &accept_w);
   close (listener);
 
-  while (conns)
+  while (alive)
     ev_run (EV_A_ EVRUN_ONCE);
 
-  ev_timer_stop (EV_A_ &second);
-  ev_signal_stop (EV_A_ &retire);
-  check_statistics (EV_A);
-  add_statistics (EV_A);
-  ev_loop_destroy (EV_A);
-  errno = 0;
-  must (!blocks, "memory of the loop is left");
-  _exit (0);
+  check_statistics (1);
+  fixture_teardown ();
 }
 
 /*****************************************************************************/
 /* the client */
 
-struct peer
-{
-  ev_io in, out;
-  ev_timer pause;
-  uint32_t send_state, receive_state;
-  long to_send, sent, received, reset_at;
-  int kind, closed; /* closed: said all, has told the other side */
-  unsigned char buffer [BUFFER]; /* bytes that are still to be sent */
-  size_t have, done;
-};
-
-static struct peer *peers;
 static uint32_t dice = 2463534242u;
-static int alive, draining;
+static int elapsed;
 
-static void peer_open (EV_P_ struct peer *p);
+static void client_open (struct conn *c);
 
 static void
-peer_close (EV_P_ struct peer *p)
+client_close (struct conn *c)
 {
-  ev_io_stop (EV_A_ &p->in);
-  ev_io_stop (EV_A_ &p->out);
-  ev_timer_stop (EV_A_ &p->pause);
-  close (p->in.fd);
-  add (bytes, p->received);
-  --alive;
+  conn_stop (c);
+  add (bytes, c->received);
 
-  if (!draining)
-    peer_open (EV_A_ p);
+  if (elapsed < seconds)
+    client_open (c);
+}
+
+/* the end of the stream, or an error. whoever has not got a word in yet may have been taken for a mute */
+static void
+client_ended (struct conn *c, ssize_t n)
+{
+  if (c->kind == TALK && c->received)
+    must_be (c->received, ==, c->to_send);
+
+  if (c->kind == TALK && !n && c->received == c->to_send)
+    must (c->eof); /* it has hung up first */
+
+  client_close (c);
 }
 
 static void
-peer_reset (EV_P_ struct peer *p)
+client_in_cb (EV_P_ ev_io *w, int revents)
 {
-  struct linger now = { 1, 0 };
-
-  setsockopt (p->in.fd, SOL_SOCKET, SO_LINGER, &now, sizeof (now));
-  add (resets, 1);
-  peer_close (EV_A_ p);
-}
-
-/* the end of the stream, or an error: whose turn was it? */
-static void
-peer_ended (EV_P_ struct peer *p, ssize_t n)
-{
-  if (p->kind == TALK && p->received < p->to_send)
-    {
-      /* whoever has not got a word in yet may have been taken for a mute */
-      must (!p->received, "a connection ended before all bytes had come back");
-      add (cut, 1);
-    }
-
-  if (p->kind == TALK && !n && p->received == p->to_send)
-    must (p->closed, "the other side has hung up first");
-
-  peer_close (EV_A_ p);
-}
-
-static void
-peer_in_cb (EV_P_ ev_io *w, int revents)
-{
-  struct peer *p = (struct peer *)w->data;
+  struct conn *c = (struct conn *)w->data;
   unsigned char got [BUFFER], expected [BUFFER];
   ssize_t n = read (w->fd, got, BUFFER);
 
-  (void)revents;
   if (n < 0 && errno == EAGAIN)
-    {
-      add (spurious, 1);
-      return;
-    }
+    return;
 
   if (n <= 0)
     {
-      peer_ended (EV_A_ p, n);
+      client_ended (c, n);
       return;
     }
 
-  fill_stream (&p->receive_state, expected, n);
-  if (!p->received)
-    expected [0] = p->kind;
+  fill_stream (&c->receive_state, expected, n);
 
-  p->received += n;
-  errno = 0;
-  must (p->received <= p->to_send, "more bytes came back than were sent");
-  must (!memcmp (got, expected, n), "other bytes came back than were sent");
+  if (!c->received)
+    expected [0] = c->kind;
+
+  c->received += n;
+  must_be (c->received, <=, c->to_send);
+  must (!memcmp (got, expected, n));
 }
 
 /* the next bytes of the stream are made when the ones before are out */
 static void
-peer_prepare (struct peer *p)
+client_prepare (struct conn *c)
 {
-  size_t n = 1 + next_random (&dice) % BUFFER;
+  c->have = 1 + next_random (&dice) % BUFFER;
+  c->done = 0;
 
-  if (n > (size_t)(p->to_send - p->sent))
-    n = p->to_send - p->sent;
+  if ((long)c->have > c->to_send - c->sent)
+    c->have = c->to_send - c->sent;
 
-  fill_stream (&p->send_state, p->buffer, n);
-  if (!p->sent)
-    p->buffer [0] = p->kind;
+  fill_stream (&c->send_state, c->buffer, c->have);
 
-  p->have = n;
-  p->done = 0;
+  if (!c->sent)
+    c->buffer [0] = c->kind;
 }
 
 static void
-peer_out_cb (EV_P_ ev_io *w, int revents)
+client_out_cb (EV_P_ ev_io *w, int revents)
 {
-  struct peer *p = (struct peer *)w->data;
+  static const struct linger now = { 1, 0 };
+  struct conn *c = (struct conn *)w->data;
   ssize_t n;
 
-  (void)revents;
-  if (p->done == p->have)
-    peer_prepare (p);
+  if (c->done == c->have)
+    client_prepare (c);
 
-  n = write (w->fd, p->buffer + p->done, p->have - p->done);
+  n = write (w->fd, c->buffer + c->done, c->have - c->done);
 
   if (n < 0 && errno != EAGAIN)
     {
-      peer_ended (EV_A_ p, n);
+      client_ended (c, n);
       return;
     }
 
   if (n > 0)
-    p->done += n, p->sent += n;
+    c->done += n, c->sent += n;
 
-  if (p->sent >= p->reset_at)
-    peer_reset (EV_A_ p);
-  else if (p->sent == p->to_send)
+  if (c->sent >= c->reset_at)
+    {
+      setsockopt (w->fd, SOL_SOCKET, SO_LINGER, &now, sizeof (now));
+      add (resets, 1);
+      client_close (c);
+    }
+  else if (c->sent == c->to_send)
     {
       ev_io_stop (EV_A_ w);
-      p->closed = 1;
+      c->eof = 1;
       shutdown (w->fd, SHUT_WR);
     }
-  else if (n > 0 && p->kind == TALK && next_random (&dice) % 4 == 0)
+  else if (n > 0 && c->kind == TALK && next_random (&dice) % 4 == 0)
     {
       ev_io_stop (EV_A_ w);
-      ev_timer_set (&p->pause, next_random (&dice) % 1000 * 1e-3, 0.);
-      ev_timer_start (EV_A_ &p->pause);
+      c->timer.repeat = 0.001 + next_random (&dice) % 1000 * 1e-3;
+      ev_timer_again (EV_A_ &c->timer);
     }
 }
 
 static void
-peer_pause_cb (EV_P_ ev_timer *w, int revents)
+client_pause_cb (EV_P_ ev_timer *w, int revents)
 {
-  (void)revents;
-  ev_io_start (EV_A_ &((struct peer *)w->data)->out);
+  ev_timer_stop (EV_A_ w);
+  ev_io_start (EV_A_ &((struct conn *)w->data)->out);
 }
 
 static void
-peer_choose (struct peer *p)
-{
-  unsigned roll = next_random (&dice) % 100;
-
-  memset (p, 0, sizeof (*p));
-  p->send_state = p->receive_state = next_random (&dice) | 1;
-  p->kind     = roll < 4 ? MUTE : roll < 7 ? DEAF : TALK;
-  p->to_send  = 1 + next_random (&dice) % (roll < 12 ? 400000 : 20000);
-  p->reset_at = roll > 93 ? (long)(next_random (&dice) % p->to_send) : p->to_send + 1;
-
-  /* more than the buffers on the way can hold */
-  if (p->kind == DEAF)
-    p->to_send = p->reset_at = 1L << 40;
-}
-
-static void
-peer_open (EV_P_ struct peer *p)
+client_open (struct conn *c)
 {
   int fd = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  struct sockaddr_in from;
+  unsigned roll = next_random (&dice) % 100;
+  struct sockaddr_in from = { AF_INET, 0, { 0 }, "" };
 
-  must (fd >= 0, "socket");
-  peer_choose (p);
-  ev_io_init (&p->in, peer_in_cb, fd, EV_READ);
-  ev_io_init (&p->out, peer_out_cb, fd, EV_WRITE);
-  ev_init (&p->pause, peer_pause_cb);
-  p->in.data = p->out.data = p->pause.data = p;
+  must (fd >= 0);
+  memset (c, 0, sizeof (*c));
+  conn_init (c, fd, client_in_cb, client_out_cb, client_pause_cb);
+  c->send_state = c->receive_state = next_random (&dice) | 1;
+  c->kind     = roll < 4 ? MUTE : roll < 7 ? DEAF : TALK;
+  c->to_send  = 1 + next_random (&dice) % (roll < 12 ? 400000 : 20000);
+  c->reset_at = roll > 93 ? (long)(next_random (&dice) % c->to_send) : c->to_send + 1;
+
+  if (c->kind == DEAF) /* more than the buffers on the way can hold */
+    c->to_send = c->reset_at = 1L << 40;
 
   /* all of 127.0.0.0/8 is ours: ports do not run out */
-  memset (&from, 0, sizeof (from));
-  from.sin_family      = AF_INET;
   from.sin_addr.s_addr = htonl (0x7f000002 + next_random (&dice) % 1000000);
-  if (bind (fd, (struct sockaddr *)&from, sizeof (from)) < 0)
-    must (0, "bind");
+  must (!bind (fd, (struct sockaddr *)&from, sizeof (from)));
+  must (!connect (fd, (struct sockaddr *)&address, sizeof (address)) || errno == EINPROGRESS);
 
-  if (connect (fd, (struct sockaddr *)&address, sizeof (address)) < 0)
-    must (errno == EINPROGRESS, "connect");
+  if (c->kind != DEAF)
+    ev_io_start (EV_A_ &c->in);
 
-  if (p->kind != DEAF)
-    ev_io_start (EV_A_ &p->in);
+  if (c->kind != MUTE)
+    ev_io_start (EV_A_ &c->out);
 
-  if (p->kind != MUTE)
-    ev_io_start (EV_A_ &p->out);
-
-  ++alive;
   add (connections, 1);
+}
+
+static long most [2]; /* pages of memory, in the first half and in the second */
+
+static long
+resident_pages (void)
+{
+  FILE *f = fopen ("/proc/self/statm", "re");
+  long resident = 0;
+
+  must (f && fscanf (f, "%*d %ld", &resident) == 1);
+  fclose (f);
+  return resident;
+}
+
+static void
+client_second_cb (EV_P_ ev_timer *w, int revents)
+{
+  long pages = resident_pages (), *m = most + (++elapsed > seconds / 2);
+
+  check_statistics (0);
+  *m = pages > *m ? pages : *m;
+  must_be (elapsed, <, seconds + 120); /* or there are connections that never end */
+}
+
+static void
+client (void)
+{
+  struct conn *conn = (struct conn *)calloc (connections, sizeof (*conn));
+  int i, descriptors = open_fds ("socket");
+  ev_timer second;
+
+  ev_loop_fork (EV_A);
+  ev_timer_init (&second, client_second_cb, 1., 1.);
+  ev_timer_start (EV_A_ &second);
+
+  for (i = 0; i < connections; ++i)
+    client_open (conn + i);
+
+  while (alive)
+    ev_run (EV_A_ EVRUN_ONCE);
+
+  ev_timer_stop (EV_A_ &second);
+  must_be (open_fds ("socket"), ==, descriptors);
+  must_be (most [1], <=, most [0] + most [0] / 10 + 256);
+  check_statistics (1);
+  fixture_teardown ();
 }
 
 /*****************************************************************************/
 /* the life of it all */
 
-static pid_t pids [WORKERS_MAX * 2];
-static int pidcnt;
-static struct ev_loop *seed_loop; /* made before the workers are forked: they inherit it */
+static pid_t workers [WORKERS + 1]; /* the last one retires */
 
-static void
-start_worker (void)
+static int
+ended (pid_t pid)
 {
-  pid_t pid = fork ();
+  siginfo_t info;
 
-  must (pid >= 0, "fork");
-
-  if (!pid)
-    worker_main (seed_loop);
-
-  pids [pidcnt++] = pid;
+  info.si_pid = 0;
+  return pid && !waitid (P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) && info.si_pid;
 }
 
-static void
-reap_workers (int options)
-{
-  int status, i = 0;
-
-  while (i < pidcnt)
-    if (waitpid (pids [i], &status, options) == pids [i])
-      {
-        errno = 0;
-        must (!status, "a worker did not end well");
-        memmove (pids + i, pids + i + 1, (--pidcnt - i) * sizeof (*pids));
-      }
-    else
-      ++i;
-}
-
-/* the client lives in a process of its own, so that its descriptors are not the workers' */
-struct client
-{
-  ev_timer second, end;
-  long pages_early, pages_late;
-  int elapsed;
-};
-
-static void
-client_second_cb (EV_P_ ev_timer *w, int revents)
-{
-  struct client *c = (struct client *)w->data;
-  long pages = resident_pages ();
-
-  (void)revents;
-  check_statistics (EV_A);
-  ++c->elapsed;
-
-  if (c->elapsed <= seconds / 2)
-    c->pages_early = pages > c->pages_early ? pages : c->pages_early;
-  else
-    c->pages_late = pages > c->pages_late ? pages : c->pages_late;
-}
-
-static void
-client_end_cb (EV_P_ ev_timer *w, int revents)
-{
-  (void)w, (void)revents;
-  draining = 1;
-  ev_break (EV_A_ EVBREAK_ALL);
-}
-
-static void
-hang_cb (EV_P_ ev_timer *w, int revents)
-{
-  (void)loop, (void)w, (void)revents;
-  errno = 0;
-  die ("connections are left that never end");
-}
-
-static void
-client_main (void)
-{
-  EV_P = ev_loop_new (EVFLAG_NOENV | backend);
-  struct client c = { 0 };
-  ev_timer hang;
-  int i, descriptors;
-
-  me = "client";
-  prctl (PR_SET_PDEATHSIG, SIGKILL);
-  close (listener);
-  ev_loop_destroy (seed_loop);
-  must (loop != 0, "no loop");
-  descriptors = open_descriptors ();
-  peers = (struct peer *)calloc (connections, sizeof (*peers));
-  must (peers != 0, "no memory");
-
-  ev_timer_init (&c.second, client_second_cb, 1., 1.);
-  ev_timer_init (&c.end, client_end_cb, seconds, 0.);
-  ev_timer_init (&hang, hang_cb, seconds + DRAIN_SECONDS, 0.);
-  c.second.data = &c;
-  ev_timer_start (EV_A_ &c.second);
-  ev_timer_start (EV_A_ &c.end);
-  ev_timer_start (EV_A_ &hang);
-
-  for (i = 0; i < connections; ++i)
-    peer_open (EV_A_ peers + i);
-
-  ev_run (EV_A_ 0);
-
-  while (alive)
-    ev_run (EV_A_ EVRUN_ONCE);
-
-  ev_timer_stop (EV_A_ &c.second);
-  ev_timer_stop (EV_A_ &hang);
-  errno = 0;
-  must (open_descriptors () == descriptors, "descriptors are left");
-  must (c.pages_late <= c.pages_early + c.pages_early / 10 + 256, "memory grows");
-  check_statistics (EV_A);
-  add_statistics (EV_A);
-  ev_loop_destroy (EV_A);
-  must (!blocks, "memory of the loop is left");
-  printf ("client: %ld kB resident in the first half, %ld kB in the second\n",
-          c.pages_early * 4, c.pages_late * 4);
-  exit (0);
-}
-
-/* a worker retires, another takes its place */
-static void
-replace_one (void)
-{
-  start_worker ();
-  kill (pids [0], SIGTERM);
-  add (replaced, 1);
-}
-
+/* workers retire and others take their place, one after the other, until the client has ended */
 static void
 supervise (pid_t client)
 {
-  struct timespec tick = { 0, 100000000 };
-  int ticks, status = 0;
+  int i;
 
-  for (ticks = 1; !waitpid (client, &status, WNOHANG); ++ticks)
+  for (i = 1; !ended (client); ++i)
     {
-      nanosleep (&tick, 0);
-      reap_workers (WNOHANG);
-      errno = 0;
-      must (pidcnt >= workers || ticks > seconds * 10, "a worker is gone");
+      pause_for (1000);
+      progress ();
 
-      /* the one before must have gone, so that they do not pile up */
-      if (ticks % (int)(REPLACE_SECONDS * 10) == 0 && ticks < seconds * 10 && pidcnt == workers)
-        replace_one ();
+      if (ended (workers [WORKERS]))
+        {
+          ends_well (workers [WORKERS]);
+          workers [WORKERS] = 0;
+        }
+
+      if (i % REPLACE == 0 && i < seconds && !workers [WORKERS])
+        {
+          kill (workers [i % WORKERS], SIGTERM);
+          workers [WORKERS]     = workers [i % WORKERS];
+          workers [i % WORKERS] = in_child (worker);
+        }
     }
 
-  errno = 0;
-  must (!status, "the client did not end well");
+  ends_well (client);
 
-  for (ticks = 0; ticks < pidcnt; ++ticks)
-    kill (pids [ticks], SIGTERM);
-
-  reap_workers (0);
-}
-
-static void
-open_listener (void)
-{
-  socklen_t length = sizeof (address);
-
-  address.sin_family      = AF_INET;
-  address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
-  listener = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  must (listener >= 0
-        && !bind (listener, (struct sockaddr *)&address, sizeof (address))
-        && !listen (listener, 4096)
-        && !getsockname (listener, (struct sockaddr *)&address, &length), "listen");
-}
-
-static void
-raise_limits (void)
-{
-  struct rlimit limit;
-
-  must (!getrlimit (RLIMIT_NOFILE, &limit), "getrlimit");
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit (RLIMIT_NOFILE, &limit);
-
-  if ((rlim_t)connections + 100 > limit.rlim_cur)
-    {
-      connections = limit.rlim_cur - 100;
-      printf ("%d connections, more descriptors may not be opened here\n", connections);
-    }
-}
-
-static int
-print_report (void)
-{
-  const struct report *r = report;
-
-  printf ("%lu connections, %lu bytes came back in their places, %lu time-outs, %lu resets, "
-          "%lu workers replaced, %lu spurious events\n",
-          r->connections, r->bytes, r->time_outs, r->resets, r->replaced, r->spurious);
-  printf ("ring: %lu requests, %lu completed, %lu cancelled; fds moved to epoll %lu, to the ring %lu; "
-          "statistics added up %lu times\n",
-          r->submitted, r->completed, r->cancelled, r->epoll_moves, r->ring_moves, r->checks);
-
-  errno = 0;
-  must (r->connections > (unsigned long)connections && r->bytes && r->time_outs && r->resets, "too little has happened");
-  must (backend != EVBACKEND_LINUXAIO || (r->submitted && r->ring_seen), "the ring was not used");
-  return !!r->failures;
-}
-
-int
-main (int argc, char **argv)
-{
-  pid_t client;
-  int c, i;
-
-  while ((c = getopt (argc, argv, "t:c:w:b:")) != -1)
-    switch (c)
+  for (i = 0; i <= WORKERS; ++i)
+    if (workers [i])
       {
-        case 't': seconds     = atof (optarg); break;
-        case 'c': connections = atoi (optarg); break;
-        case 'w': workers     = atoi (optarg); break;
-        case 'b': backend     = atoi (optarg); break;
-        default : return 1;
+        kill (workers [i], SIGTERM);
+        ends_well (workers [i]);
       }
+}
 
-  if (workers < 1 || workers > WORKERS_MAX || connections < 1 || seconds < 3.)
-    {
-      fprintf (stderr, "soak: 3 seconds, 1 connection and 1 to %d workers at least\n", WORKERS_MAX);
-      return 1;
-    }
+TEST (echo_service_under_churn, EPOLL | COLD | MIXED)
+{
+  int i;
 
-  report = (struct report *)mmap (0, sizeof (*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  must (report != MAP_FAILED, "mmap");
-  setvbuf (stdout, 0, _IOLBF, 0);
-  raise_limits ();
-  printf ("%.0f seconds, %d connections, %d workers\n", seconds, connections, workers);
-  signal (SIGPIPE, SIG_IGN);
-  ev_set_allocator (counting_alloc);
-  open_listener ();
+  seconds     = setting ("SOAK_SECONDS", 7);
+  connections = setting ("SOAK_CONNECTIONS", 1000);
+  room_for_fds (connections + 100);
+  report   = mmap (0, sizeof (*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  listener = tcp_listen (&address);
+  must (!listen (listener, 4096));
 
-  seed_loop = ev_loop_new (EVFLAG_NOENV | backend);
-  must (seed_loop != 0, "no loop");
+  for (i = 0; i < WORKERS; ++i)
+    workers [i] = in_child (worker);
 
-  for (i = 0; i < workers; ++i)
-    start_worker ();
+  supervise (in_child (client));
+  printf ("loop %s: %lu connections, %lu bytes came back in their places, %lu time-outs, %lu resets, %lu requests, %lu cancelled\n",
+          backend_name (), report->connections, report->bytes, report->time_outs, report->resets, report->submitted, report->cancelled);
+  must_be (report->connections, >, connections);
+  must (report->bytes && report->time_outs && report->resets);
 
-  client = fork ();
-  must (client >= 0, "fork");
-  if (!client)
-    client_main ();
-
-  supervise (client);
-  return print_report ();
+  if (backend == COLD)
+    must_be (report->several, >, 0);
 }
