@@ -117,7 +117,6 @@ extern struct ev_loop *loop; /* of the running test; callbacks have their own of
 extern unsigned backend;     /* of the running test: one of the above */
 
 unsigned backend_flag (void);            /* its bits for libev */
-const char *backend_name (void);
 struct ev_loop *another_loop (void);     /* one more like it, without a ring */
 void force_ring (EV_P);                  /* on a loop of this backend: it makes a ring */
 void loop_with_flags (unsigned flags);   /* replaces it by one with more flags (EVFLAG_xxx), */
@@ -250,7 +249,7 @@ void fixture_setup (int alone);
 void fixture_teardown (void);
 void temporary_directory (char *path, size_t size, pid_t pid);
 void progress (void);                    /* the test is not stuck */
-void unwatched (void);                   /* in a child of the test: signals are what they are */
+void unwatched (void);                   /* in a child of the test, whose end its parent sees */
 int patience_factor (void);
 
 #endif
