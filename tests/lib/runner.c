@@ -245,10 +245,10 @@ print_failure (FILE *f, test *t, report *r, const char *own)
 {
   char place [230];
 
-  snprintf (place, sizeof (place), "%s:%d", r->line ? r->file : t->file, r->line ? r->line : t->line);
+  snprintf (place, sizeof (place), "%s:%d", r->file, r->line);
   fprintf (f, "FAILED %s, loop %s, libev %s\n", t->name, kind->name, TEST_FLAVOUR);
-  fprintf (f, "  %s: %s", *own ? own : place, r->text);
-  fprintf (f, *own && r->line && strcmp (own, place) ? " (%s)\n" : "\n", place);
+  fprintf (f, "  %s: %s", own, r->text);
+  fprintf (f, r->line && strcmp (own, place) ? " (%s)\n" : "\n", place);
   fprintf (f, "  again: make check-%s TEST=%s LOOP=%s FLAVOUR=%s\n", program_invocation_short_name, t->name, kind->name, TEST_FLAVOUR);
   fflush (f);
 }
@@ -264,7 +264,7 @@ remove_entry (const char *path, const struct stat *st, int type, struct FTW *ftw
 static void
 finish (struct job *j, int status)
 {
-  char path [200], own [220] = "";
+  char path [200], own [220];
   report r;
 
   if (read (j->fd, &r, sizeof (r)) != sizeof (r))
@@ -282,6 +282,7 @@ finish (struct job *j, int status)
     }
   else
     {
+      snprintf (own, sizeof (own), "%s:%d", j->t->file, j->t->line); /* unless a better one is found */
       find_own_line (r.own, own, sizeof (own));
       print_failure (stderr, j->t, &r, own);
 
