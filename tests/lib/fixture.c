@@ -171,12 +171,15 @@ force_ring (EV_P)
   ev_run (EV_A_ EVRUN_NOWAIT);
 
   /* others may have used up the quota for a moment */
-  while (!rings (0) && tries--)
+  while (!rings (0) && ev_backend (EV_A) != EVBACKEND_EPOLL && tries--)
     {
       pause_for (100);
       ev_linuxaio_busy_poll (EV_A_ 1e-9);
       ev_run (EV_A_ EVRUN_NOWAIT);
     }
+
+  if (ev_backend (EV_A) == EVBACKEND_EPOLL)
+    skip ("AIO does not work on this host");
 
   ev_linuxaio_busy_poll (EV_A_ 0.);
   ev_io_stop (EV_A_ &io);
@@ -325,12 +328,24 @@ probe_cb (EV_P_ ev_io *w, int revents)
     must (errno == EAGAIN);
 }
 
+void *
+kept (size_t size)
+{
+  static struct block { struct block *next; } *all;
+  struct block *b = (struct block *)calloc (1, sizeof (*b) * 2 + size);
+
+  must (b != 0);
+  b->next = all;
+  all     = b;
+
+  return b + 2;
+}
+
 probe *
 probe_for (int fd, int events)
 {
-  probe *p = (probe *)calloc (1, sizeof (*p));
+  probe *p = (probe *)kept (sizeof (*p));
 
-  must (p != 0);
   ev_io_init (&p->io, probe_cb, fd, events);
   p->peer = -1;
 

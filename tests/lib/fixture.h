@@ -55,8 +55,10 @@ enum
   COMPILED = 128 /* a libev that is compiled in, with EV_WALK_ENABLE */
 };
 
-/* libev is compiled in, and makes rings at once that are soon full. each takes 35 ms to destroy: use less of all */
-#define TINY EV_WALK_ENABLE
+/* rings are made at once, and soon full. each takes 35 ms to destroy: use less of all */
+#ifndef TINY
+# define TINY 0
+#endif
 #define MANY(count) (TINY ? (count) / 8 : (count))
 
 /* with AddressSanitizer, which needs terabytes of address space and takes a cancelled thread's stack for overrun */
@@ -191,6 +193,8 @@ typedef struct probe
 } probe;
 
 extern int places; /* taken so far */
+
+void *kept (size_t size);                /* memory, all zero, for a watcher that outlives its function */
 
 void probe_cb (EV_P_ ev_io *w, int revents);
 probe *probe_for (int fd, int events);   /* a new one, not yet started */

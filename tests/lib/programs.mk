@@ -43,7 +43,7 @@ $(eval $(call flavour,installed))
 $(eval $(call flavour,plain))
 
 # rings are made at once, and for a few fds only
-$(eval $(call flavour,tiny,-DEV_LINUXAIO_RING_FIRST=2 -DEV_LINUXAIO_RING_NEXT=14 -DEV_LINUXAIO_WORTH=0,-DTEST_LOOPS=LINUXAIO))
+$(eval $(call flavour,tiny,-DEV_LINUXAIO_RING_FIRST=2 -DEV_LINUXAIO_RING_NEXT=14 -DEV_LINUXAIO_WORTH=0,-DTEST_LOOPS=LINUXAIO -DTINY=1))
 
 # policy is what the variables of fault.h say, and calls fail as a test wants them to
 KNOBS := -include tests/lib/fault.h -DEV_LINUXAIO_RING_FIRST=knob_first -DEV_LINUXAIO_RING_NEXT=knob_next -DEV_LINUXAIO_WORTH=knob_worth

@@ -264,6 +264,7 @@ remove_entry (const char *path, const struct stat *st, int type, struct FTW *ftw
 static void
 finish (struct job *j, int status)
 {
+  static char reason [sizeof (((report *)0)->text)];
   char path [200], own [220];
   report r;
 
@@ -277,7 +278,11 @@ finish (struct job *j, int status)
     ++passed;
   else if (r.skipped)
     {
-      printf ("skipped %s, loop %s: %s\n", j->t->name, kind->name, r.text);
+      /* the same reason is given once */
+      if (strcmp (reason, r.text))
+        printf ("skipped %s, loop %s: %s\n", j->t->name, kind->name, r.text);
+
+      strcpy (reason, r.text);
       ++skipped;
     }
   else
@@ -401,9 +406,9 @@ runs_here (test *t)
   if (!(t->on & kind->bit) || (*loop_name ? strcmp (kind->name, loop_name) : !(kind->bit & TEST_LOOPS)) || !selected (t))
     return 0;
 
-  elsewhere += t->on & COMPILED && !TINY;
+  elsewhere += t->on & COMPILED && !EV_WALK_ENABLE;
 
-  return !(t->on & COMPILED) || TINY;
+  return !(t->on & COMPILED) || EV_WALK_ENABLE;
 }
 
 /*
