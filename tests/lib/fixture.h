@@ -152,7 +152,7 @@ int rings (unsigned long inodes [RINGS]);/* that are mapped; the inodes of the f
           {                                                               \
             ev_run (EV_A_ EVRUN_ONCE);                                    \
                                                                           \
-            if (guard_.left <= 0 && !(cond))                              \
+            if (guard_.over && !(cond))                                   \
               {                                                           \
                 snprintf (values_, sizeof (values_), __VA_ARGS__);        \
                 give_up (__FILE__, __LINE__, "waited in vain for: %s%s", text, values_); \
@@ -167,7 +167,8 @@ int rings (unsigned long inodes [RINGS]);/* that are mapped; the inodes of the f
 typedef struct guard
 {
   ev_timer timer;
-  int left; /* expiries until patience is over */
+  double due;
+  int over;
 } guard;
 
 void guard_start (EV_P_ guard *g);
