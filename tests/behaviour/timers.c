@@ -26,7 +26,7 @@ tick_cb (EV_P_ ev_timer *w, int revents)
 static tick *
 tick_start (ev_tstamp after, ev_tstamp repeat)
 {
-  tick *t = (tick *)calloc (1, sizeof (*t));
+  tick *t = (tick *)kept (sizeof (*t));
 
   ev_timer_init (&t->timer, tick_cb, after, repeat);
   ev_timer_start (EV_A_ &t->timer);

@@ -55,8 +55,10 @@ enum
   COMPILED = 128 /* a libev that is compiled in, with EV_WALK_ENABLE */
 };
 
-/* libev is compiled in, and makes rings at once that are soon full. each takes 35 ms to destroy: use less of all */
-#define TINY EV_WALK_ENABLE
+/* rings are made at once, and soon full. each takes 35 ms to destroy: use less of all */
+#ifndef TINY
+# define TINY 0
+#endif
 #define MANY(count) (TINY ? (count) / 8 : (count))
 
 /* with AddressSanitizer, which needs terabytes of address space and takes a cancelled thread's stack for overrun */
@@ -117,7 +119,6 @@ extern struct ev_loop *loop; /* of the running test; callbacks have their own of
 extern unsigned backend;     /* of the running test: one of the above */
 
 unsigned backend_flag (void);            /* its bits for libev */
-const char *backend_name (void);
 struct ev_loop *another_loop (void);     /* one more like it, without a ring */
 void force_ring (EV_P);                  /* on a loop of this backend: it makes a ring */
 void loop_with_flags (unsigned flags);   /* replaces it by one with more flags (EVFLAG_xxx), */
@@ -151,7 +152,7 @@ int rings (unsigned long inodes [RINGS]);/* that are mapped; the inodes of the f
           {                                                               \
             ev_run (EV_A_ EVRUN_ONCE);                                    \
                                                                           \
-            if (guard_.left <= 0 && !(cond))                              \
+            if (guard_.over && !(cond))                                   \
               {                                                           \
                 snprintf (values_, sizeof (values_), __VA_ARGS__);        \
                 give_up (__FILE__, __LINE__, "waited in vain for: %s%s", text, values_); \
@@ -166,7 +167,8 @@ int rings (unsigned long inodes [RINGS]);/* that are mapped; the inodes of the f
 typedef struct guard
 {
   ev_timer timer;
-  int left; /* expiries until patience is over */
+  double due;
+  int over;
 } guard;
 
 void guard_start (EV_P_ guard *g);
@@ -192,6 +194,8 @@ typedef struct probe
 } probe;
 
 extern int places; /* taken so far */
+
+void *kept (size_t size);                /* memory, all zero, for a watcher that outlives its function */
 
 void probe_cb (EV_P_ ev_io *w, int revents);
 probe *probe_for (int fd, int events);   /* a new one, not yet started */
@@ -250,7 +254,7 @@ void fixture_setup (int alone);
 void fixture_teardown (void);
 void temporary_directory (char *path, size_t size, pid_t pid);
 void progress (void);                    /* the test is not stuck */
-void unwatched (void);                   /* in a child of the test: signals are what they are */
+void unwatched (void);                   /* in a child of the test, whose end its parent sees */
 int patience_factor (void);
 
 #endif

@@ -44,7 +44,7 @@ $(eval $(call flavour,installed))
 $(eval $(call flavour,plain))
 
 # rings are made at once, and for a few fds only
-$(eval $(call flavour,tiny,-DEV_LINUXAIO_RING_FIRST=2 -DEV_LINUXAIO_RING_NEXT=14 -DEV_LINUXAIO_WORTH=0,-DTEST_LOOPS=LINUXAIO))
+$(eval $(call flavour,tiny,-DEV_LINUXAIO_RING_FIRST=2 -DEV_LINUXAIO_RING_NEXT=14 -DEV_LINUXAIO_WORTH=0,-DTEST_LOOPS=LINUXAIO -DTINY=1))
 
 # policy is what the variables of fault.h say, and calls fail as a test wants them to
 KNOBS := -include tests/lib/fault.h -DEV_LINUXAIO_RING_FIRST=knob_first -DEV_LINUXAIO_RING_NEXT=knob_next -DEV_LINUXAIO_WORTH=knob_worth
@@ -54,7 +54,7 @@ $(eval $(call flavour,below,$(KNOBS) -U_FORTIFY_SOURCE,-DFAULTS=1 -DTEST_LOOPS=L
 
 define test_program
 programs: $(filter-out %/fuzzer $(TEST_OUT)/installed/%,$(TEST_OUT)/$(2)/$(1))
-$(TEST_OUT)/$(2)/$(1): $(patsubst tests/%.c,$(TEST_OUT)/$(2)/o/%.o,$(3)) $(if $(filter installed,$(2)),$(BUILD)/inst.done,$(TEST_OUT)/$(2)/libev.o)
+$(TEST_OUT)/$(2)/$(1): $(sort $(dir $(3))) $(patsubst tests/%.c,$(TEST_OUT)/$(2)/o/%.o,$(3)) $(if $(filter installed,$(2)),$(BUILD)/inst.done,$(TEST_OUT)/$(2)/libev.o)
 	@$$(TEST_CC) $$(INSTRUMENT) $$(CFLAGS) $$(filter %.o,$$^) -o $$@ $$(LDFLAGS) $(4) \
 	  $(if $(filter installed,$(2)),-L$(INST)/lib -Wl$(comma)-rpath$(comma)$(abspath $(INST))/lib -lev) $$(TEST_LIBS)
 endef

@@ -3,8 +3,8 @@
  *
  *   PROGRAM [-t PART_OF_NAME] [-l LOOP] [-j JOBS] [-f FILE] [-n]
  *
- * -f: failures are written to FILE, too. -n: without a process of its own, for
- * a debugger. PATIENCE in the environment multiplies all limits of time.
+ * -f: failures are written to FILE, too. -n: the first test that fits is run, and in
+ * this process, for a debugger. PATIENCE in the environment multiplies all limits of time.
  *
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
@@ -19,8 +19,6 @@
 
 #include "fixture.h"
 
-#include <link.h> /* its EV_NONE is a macro: after that of ev.h */
-
 #ifndef TEST_FLAVOUR
 # define TEST_FLAVOUR "installed"
 #endif
@@ -32,8 +30,7 @@
 
 #define JOBS     16
 #define STALL     8 /* seconds without a sign of progress, after which a test is stuck */
-#define LONGEST  60 /* seconds that a test may take */
-#define ENOUGH    3 /* failures, after which the rest of a loop is left out */
+#define ENOUGH    3 /* failures, after which the rest of a loop is left out; twice as many: the rest of all */
 #define FRAMES  100
 
 /* how a test ended, unless it ended well */
@@ -44,41 +41,41 @@ typedef struct report
   void *own; /* an address in the test itself */
 } report;
 
-typedef struct job
-{
-  pid_t pid; /* 0: none */
-  int fd;
-  test *t;
-  time_t since;
-} job;
-
-static const struct loop_kind
+static struct loop_kind
 {
   const char *name;
   unsigned bit, flags;
+  int failed, left_out;
 } kinds [] = {
-  { "select", SELECT, EVBACKEND_SELECT },
-  { "poll"  , POLL  , EVBACKEND_POLL   },
-  { "epoll" , EPOLL , EVBACKEND_EPOLL  },
-  { "64"    , COLD  , EVBACKEND_LINUXAIO },
-  { "ring"  , RING  , EVBACKEND_LINUXAIO },
-  { "68"    , MIXED , EVBACKEND_LINUXAIO | EVBACKEND_EPOLL }
+  { "ring"  , RING  , EVBACKEND_LINUXAIO, 0, 0 },
+  { "64"    , COLD  , EVBACKEND_LINUXAIO, 0, 0 },
+  { "68"    , MIXED , EVBACKEND_LINUXAIO | EVBACKEND_EPOLL, 0, 0 },
+  { "epoll" , EPOLL , EVBACKEND_EPOLL   , 0, 0 },
+  { "poll"  , POLL  , EVBACKEND_POLL    , 0, 0 },
+  { "select", SELECT, EVBACKEND_SELECT  , 0, 0 }
 };
 
 #define KINDS (sizeof (kinds) / sizeof (kinds [0]))
 
 static test *tests, **last = &tests;
-static const struct loop_kind *kind;
-static const char *part, *loop_name, *failures_path;
+static struct loop_kind *kind;
+static const char *part = "", *loop_name = "";
+static FILE *failures;
 static int forking = 1, jobs = 4; /* they sleep most of the time */
-static int failed_here, passed, failed, skipped, left_out;
+static int passed, failed, skipped;
 static int elsewhere; /* tests that another flavour runs */
-static job running [JOBS];
+
+static struct job
+{
+  pid_t pid; /* 0: none */
+  int fd;
+  test *t;
+} running [JOBS];
 
 static int report_fd = -1;
 static pid_t test_pid;
-static int bottom;          /* frames below the test */
-static void *below_test;    /* the lowest of them but one */
+static int bottom;       /* frames below the test */
+static void *below_test; /* the lowest of them but one */
 static timer_t stall;
 
 void
@@ -94,12 +91,6 @@ backend_flag (void)
   return kind->flags;
 }
 
-const char *
-backend_name (void)
-{
-  return kind->name;
-}
-
 int
 patience_factor (void)
 {
@@ -111,25 +102,13 @@ patience_factor (void)
 /*****************************************************************************/
 /* in the process of a test */
 
-/* the frame that call_test has called: the test, wherever it is now */
-static void *
-own_frame (void)
-{
-  void *frames [FRAMES];
-  int count = backtrace (frames, FRAMES);
-
-  return count > bottom && bottom > 1 && frames [count - bottom + 1] == below_test ? frames [count - bottom - 1] : 0;
-}
-
-static void
-tell (report *r, const char *format, va_list ap)
+static void __attribute__ ((noreturn))
+end_test (report *r, const char *format, va_list ap)
 {
   vsnprintf (r->text, sizeof (r->text), format, ap);
 
-  if (!forking)
+  if (!forking || write (report_fd, r, sizeof (*r)) < 0)
     fprintf (stderr, "%s:%d: %s\n", r->file, r->line, r->text);
-  else if (write (report_fd, r, sizeof (*r)) < 0)
-    perror ("report");
 
   _exit (1);
 }
@@ -137,64 +116,50 @@ tell (report *r, const char *format, va_list ap)
 void
 give_up (const char *file, int line, const char *format, ...)
 {
+  void *frames [FRAMES];
+  int count = backtrace (frames, FRAMES);
+  report r = { 0, line, "", "", 0 };
   va_list ap;
-  report r;
 
-  memset (&r, 0, sizeof (r));
+  /* the frame that call_test has called is the test, wherever it is now */
+  if (count > bottom && bottom > 1 && frames [count - bottom + 1] == below_test)
+    r.own = frames [count - bottom - 1];
+
   snprintf (r.file, sizeof (r.file), "%s", file);
-  r.line = line;
-  r.own  = own_frame ();
   va_start (ap, format);
-  tell (&r, format, ap);
-  abort ();
+  end_test (&r, format, ap);
 }
 
 void
 skip (const char *format, ...)
 {
+  report r = { 1, 0, "", "", 0 };
   va_list ap;
-  report r;
 
-  memset (&r, 0, sizeof (r));
-  r.skipped = 1;
   va_start (ap, format);
-  tell (&r, format, ap);
-  abort ();
+  end_test (&r, format, ap);
 }
+
+#define STALLED (SIGRTMAX - 1) /* none of those that tests use */
 
 static void
 on_signal (int signum)
 {
-  if (signum == SIGALRM)
+  if (signum == STALLED)
     give_up ("", 0, "stuck: nothing has happened for %d seconds", STALL * patience_factor ());
 
   give_up ("", 0, "killed by signal %d (%s)", signum, strsignal (signum));
 }
 
-/* a signal that is not one of those that tests use: the handler runs in the thread of the test */
-#define STALLED (SIGRTMAX - 1)
-
-static void
-on_stall (int signum)
-{
-  (void)signum;
-  on_signal (SIGALRM);
-}
-
 void
 progress (void)
 {
-  struct itimerspec t;
+  struct itimerspec t = { { 0, 0 }, { STALL * patience_factor (), 0 } };
 
-  if (!forking || getpid () != test_pid)
-    return;
-
-  memset (&t, 0, sizeof (t));
-  t.it_value.tv_sec = STALL * patience_factor ();
-  timer_settime (stall, 0, &t, 0);
+  if (forking && getpid () == test_pid)
+    timer_settime (stall, 0, &t, 0);
 }
 
-/* in a child of the test, whose end its parent sees */
 void
 unwatched (void)
 {
@@ -202,24 +167,23 @@ unwatched (void)
   signal (SIGSEGV, SIG_DFL);
 }
 
+/* the handlers run in the thread of the test */
 static void
 watch_over (void)
 {
   struct sigevent ev;
 
   memset (&ev, 0, sizeof (ev));
-  ev.sigev_notify = SIGEV_THREAD_ID;
-  ev.sigev_signo  = STALLED;
-#ifndef sigev_notify_thread_id
-# define sigev_notify_thread_id _sigev_un._tid
-#endif
-  ev.sigev_notify_thread_id = syscall (SYS_gettid);
-  signal (STALLED, on_stall);
+  ev.sigev_notify  = SIGEV_THREAD_ID;
+  ev.sigev_signo   = STALLED;
+  ev._sigev_un._tid = syscall (SYS_gettid);
   timer_create (CLOCK_MONOTONIC, &ev, &stall);
+  signal (STALLED, on_signal);
   signal (SIGABRT, on_signal);
-#ifndef __SANITIZE_ADDRESS__
-  signal (SIGSEGV, on_signal);
-#endif
+
+  if (!SANITIZED)
+    signal (SIGSEGV, on_signal);
+
   progress ();
 }
 
@@ -251,38 +215,25 @@ run_test (test *t)
 /*****************************************************************************/
 /* telling */
 
-static int
-base_address (struct dl_phdr_info *info, size_t size, void *res)
-{
-  (void)size;
-  *(uintptr_t *)res = info->dlpi_addr;
-
-  return 1; /* the first is the program itself */
-}
-
 /* file and line of the test that the address is in, of the outermost function if some are inlined */
 static void
-own_line (void *address, char *line, int size)
+find_own_line (void *address, char *line, size_t size)
 {
-  uintptr_t base = 0;
-  char command [100], path [200], buf [400];
+#if __PIE__
+  extern const char __executable_start;
+  const char *base = &__executable_start;
+#else
+  const char *base = 0;
+#endif
+  char buf [400], *at;
   FILE *f;
-  char *at;
-  ssize_t len = readlink ("/proc/self/exe", path, sizeof (path) - 1);
 
-  line [0] = 0;
-
-  if (!address || len < 0)
-    return;
-
-  path [len] = 0;
-  dl_iterate_phdr (base_address, &base);
-  snprintf (command, sizeof (command), "addr2line -i -e /proc/%d/exe %#lx 2>/dev/null", (int)getpid (),
-            (unsigned long)((uintptr_t)address - base - 1));
-  f = popen (command, "r");
+  snprintf (buf, sizeof (buf), "addr2line -i -e /proc/%d/exe %#lx 2>/dev/null", (int)getpid (),
+            (unsigned long)((const char *)address - base - 1));
+  f = address ? popen (buf, "r") : 0;
 
   while (f && fgets (buf, sizeof (buf), f))
-    if ((at = strstr (buf, "tests/")) && strcspn (at, " \n") < (size_t)size)
+    if ((at = strstr (buf, "tests/")))
       snprintf (line, size, "%.*s", (int)strcspn (at, " \n"), at);
 
   if (f)
@@ -294,37 +245,12 @@ print_failure (FILE *f, test *t, report *r, const char *own)
 {
   char place [230];
 
-  snprintf (place, sizeof (place), r->line ? "%s:%d" : "%s", r->file, r->line);
+  snprintf (place, sizeof (place), "%s:%d", r->file, r->line);
   fprintf (f, "FAILED %s, loop %s, libev %s\n", t->name, kind->name, TEST_FLAVOUR);
-
-  if (*own && r->line && strcmp (own, place))
-    fprintf (f, "  %s: %s (%s)\n", own, r->text, place);
-  else if (*own || r->line)
-    fprintf (f, "  %s: %s\n", *own ? own : place, r->text);
-  else
-    fprintf (f, "  %s:%d: %s\n", t->file, t->line, r->text);
-
+  fprintf (f, "  %s: %s", own, r->text);
+  fprintf (f, r->line && strcmp (own, place) ? " (%s)\n" : "\n", place);
   fprintf (f, "  again: make check-%s TEST=%s LOOP=%s FLAVOUR=%s\n", program_invocation_short_name, t->name, kind->name, TEST_FLAVOUR);
   fflush (f);
-}
-
-static void
-failure (test *t, report *r)
-{
-  FILE *f = failures_path ? fopen (failures_path, "ae") : 0;
-  char own [220];
-
-  own_line (r->own, own, sizeof (own));
-  print_failure (stderr, t, r, own);
-
-  if (f)
-    {
-      print_failure (f, t, r, own);
-      fclose (f);
-    }
-
-  ++failed;
-  ++failed_here;
 }
 
 static int
@@ -336,61 +262,53 @@ remove_entry (const char *path, const struct stat *st, int type, struct FTW *ftw
 }
 
 static void
-remove_temporary (pid_t pid)
+finish (struct job *j, int status)
 {
-  char path [200];
-
-  temporary_directory (path, sizeof (path), pid);
-  nftw (path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static void
-finish (job *j, int status)
-{
+  static char reason [sizeof (((report *)0)->text)];
+  char path [200], own [220];
   report r;
-  ssize_t len = read (j->fd, &r, sizeof (r));
 
-  if (len != sizeof (r))
+  if (read (j->fd, &r, sizeof (r)) != sizeof (r))
     {
       memset (&r, 0, sizeof (r));
-
-      if (!status)
-        ++passed;
-      else if (WIFSIGNALED (status))
-        snprintf (r.text, sizeof (r.text), "killed by signal %d (%s)", WTERMSIG (status), strsignal (WTERMSIG (status)));
-      else
-        snprintf (r.text, sizeof (r.text), "ended with status %d", WEXITSTATUS (status));
+      snprintf (r.text, sizeof (r.text), "ended with wait status %#x", status);
     }
+
+  if (!status)
+    ++passed;
   else if (r.skipped)
     {
-      printf ("skipped %s, loop %s: %s\n", j->t->name, kind->name, r.text);
+      /* the same reason is given once */
+      if (strcmp (reason, r.text))
+        printf ("skipped %s, loop %s: %s\n", j->t->name, kind->name, r.text);
+
+      strcpy (reason, r.text);
       ++skipped;
-      status = 0;
+    }
+  else
+    {
+      snprintf (own, sizeof (own), "%s:%d", j->t->file, j->t->line); /* unless a better one is found */
+      find_own_line (r.own, own, sizeof (own));
+      print_failure (stderr, j->t, &r, own);
+
+      if (failures)
+        print_failure (failures, j->t, &r, own);
+
+      ++failed;
+      ++kind->failed;
     }
 
-  if (status)
-    failure (j->t, &r);
-
   close (j->fd);
-  remove_temporary (j->pid);
+  temporary_directory (path, sizeof (path), j->pid);
+  nftw (path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
   j->pid = 0;
 }
 
 /*****************************************************************************/
 /* running */
 
-static time_t
-seconds (void)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-
-  return now.tv_sec;
-}
-
 static void
-launch (job *j, test *t)
+launch (struct job *j, test *t)
 {
   int fd [2];
 
@@ -409,12 +327,11 @@ launch (job *j, test *t)
     }
 
   close (fd [1]);
-  j->t     = t;
-  j->fd    = fd [0];
-  j->since = seconds ();
+  j->t  = t;
+  j->fd = fd [0];
 }
 
-/* until no more than that many are running; each test holds its end of a pipe as long as it lives */
+/* until no more than that many are running; each holds its end of a pipe as long as it lives */
 static void
 wait_until (int most)
 {
@@ -425,12 +342,10 @@ wait_until (int most)
 
       for (i = 0; i < jobs; ++i)
         {
-          job *j = running + i;
+          struct job *j = running + i;
 
           if (j->pid && waitpid (j->pid, &status, WNOHANG) == j->pid)
             finish (j, status);
-          else if (j->pid && seconds () - j->since > LONGEST * patience_factor ())
-            kill (j->pid, SIGKILL);
 
           if (j->pid)
             {
@@ -453,9 +368,16 @@ start_test (test *t)
 
   wait_until (t->on & ALONE ? 0 : jobs - 1);
 
-  if (failed_here >= ENOUGH)
+  if (!forking)
     {
-      ++left_out;
+      run_test (t);
+      printf ("%s, loop %s: passed\n", t->name, kind->name);
+      exit (0);
+    }
+
+  if (kind->failed >= ENOUGH || failed >= ENOUGH * 2)
+    {
+      ++kind->left_out;
       return;
     }
 
@@ -463,9 +385,6 @@ start_test (test *t)
     ++i;
 
   launch (running + i, t);
-
-  if (t->on & ALONE)
-    wait_until (0);
 }
 
 /* part of the name, unless it is the whole name of one */
@@ -474,28 +393,22 @@ selected (test *t)
 {
   test *other;
 
-  for (other = part ? tests : 0; other; other = other->next)
+  for (other = tests; other; other = other->next)
     if (!strcmp (other->name, part))
       return t == other;
 
-  return !part || strstr (t->name, part);
+  return !!strstr (t->name, part);
 }
 
 static int
-runs_here (test *t, const struct loop_kind *k)
+runs_here (test *t)
 {
-  if (!(t->on & k->bit) || (loop_name ? strcmp (k->name, loop_name) : !(k->bit & TEST_LOOPS)) || !selected (t))
+  if (!(t->on & kind->bit) || (*loop_name ? strcmp (kind->name, loop_name) : !(kind->bit & TEST_LOOPS)) || !selected (t))
     return 0;
 
-#if !TINY
-  if (t->on & COMPILED)
-    {
-      ++elsewhere;
-      return 0;
-    }
-#endif
+  elsewhere += t->on & COMPILED && !EV_WALK_ENABLE;
 
-  return 1;
+  return !(t->on & COMPILED) || EV_WALK_ENABLE;
 }
 
 /*
@@ -504,18 +417,18 @@ runs_here (test *t, const struct loop_kind *k)
  * runs of other users and from other directories: the lock is on the limit itself.
  */
 static void
-lock_quota (int alone)
+lock_quota (int how)
 {
   static int fd = -1;
 
   if (fd < 0)
     fd = open ("/proc/sys/fs/aio-max-nr", O_RDONLY | O_CLOEXEC);
 
-  if (fd >= 0 && flock (fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB))
+  if (fd >= 0 && flock (fd, how | LOCK_NB))
     {
       puts ("waiting for other tests on this machine to end");
 
-      while (flock (fd, alone ? LOCK_EX : LOCK_SH) && errno == EINTR)
+      while (flock (fd, how) && errno == EINTR)
         ;
     }
 }
@@ -525,57 +438,23 @@ static int
 run_all (unsigned alone)
 {
   int count = 0;
-  unsigned i;
   test *t;
 
-  for (i = 0; i < KINDS; ++i)
+  for (kind = kinds; kind < kinds + KINDS; ++kind)
     {
-      kind        = kinds + i;
-      failed_here = left_out = 0;
-
       for (t = tests; t; t = t->next)
-        if (runs_here (t, kind) && (t->on & ALONE) == alone)
+        if ((t->on & ALONE) == alone && runs_here (t))
           {
             if (!count++)
-              lock_quota (alone);
+              lock_quota (alone ? LOCK_EX : LOCK_SH);
 
             start_test (t);
           }
 
       wait_until (0);
-
-      if (left_out)
-        printf ("loop %s: %d failures, %d tests left out\n", kind->name, failed_here, left_out);
     }
 
   return count;
-}
-
-static int
-debug (void)
-{
-  const struct loop_kind *k;
-  int count = 0;
-  test *t, *which = 0;
-
-  for (k = kinds; k < kinds + KINDS; ++k)
-    for (t = tests; t; t = t->next)
-      if (runs_here (t, k) && ++count)
-        {
-          kind  = k;
-          which = t;
-        }
-
-  if (count != 1)
-    {
-      fprintf (stderr, "one test on one loop is wanted, TEST=%s LOOP=%s are %d\n", part ? part : "", loop_name ? loop_name : "", count);
-      return 2;
-    }
-
-  run_test (which);
-  printf ("%s, loop %s: passed\n", which->name, kind->name);
-
-  return 0;
 }
 
 int
@@ -583,30 +462,28 @@ main (int argc, char **argv)
 {
   int opt;
 
+  setlinebuf (stdout);
+
   while ((opt = getopt (argc, argv, "t:l:j:f:n")) != -1)
     switch (opt)
       {
-        case 't': part = *optarg ? optarg : 0; break;
-        case 'l': loop_name = *optarg ? optarg : 0; break;
-        case 'j': jobs = atoi (optarg); break;
-        case 'f': failures_path = optarg; break;
+        case 't': part = optarg; break;
+        case 'l': loop_name = optarg; break;
+        case 'j': jobs = atoi (optarg) < JOBS ? atoi (optarg) : JOBS; break;
+        case 'f': failures = fopen (optarg, "ae"); break;
         case 'n': forking = 0; break;
         default : return 2;
       }
 
-  jobs = jobs < 1 ? 1 : jobs > JOBS ? JOBS : jobs;
-
-  setlinebuf (stdout);
-
-  if (!forking)
-    return debug ();
-
   if (!(run_all (0) + run_all (ALONE) + elsewhere))
     {
-      fprintf (stderr, "check-%s: no test is called TEST=%s and runs on LOOP=%s\n",
-               program_invocation_short_name, part ? part : "", loop_name ? loop_name : "");
+      fprintf (stderr, "check-%s: no test is called TEST=%s and runs on LOOP=%s\n", program_invocation_short_name, part, loop_name);
       return 2;
     }
+
+  for (kind = kinds; kind < kinds + KINDS; ++kind)
+    if (kind->left_out)
+      printf ("loop %s: %d tests left out after %d failures\n", kind->name, kind->left_out, failed);
 
   printf ("%s, libev %s: %d passed, %d failed, %d skipped\n", program_invocation_short_name, TEST_FLAVOUR, passed, failed, skipped);
 
