@@ -58,6 +58,8 @@ peer_loop_new (const char *backend)
 
 #define io_reset(w,fd,mask) do { io_stop (w); io_start (w); } while (0)
 #define io_close(w)         do { io_stop (w); close ((w)->fd); } while (0)
+#define io_anew(w,cb,fd,mask)  io_init (w, cb, fd, mask)
+#define rw_anew(w,rcb,wcb,fd)  rw_init (w, rcb, wcb, fd)
 #define io_fd(w)            (w)->fd
 
 /* the one timer */

@@ -27,6 +27,7 @@ struct options
   int rounds;            /* sections, where a section is not repeatable in place */
   double seconds;        /* give up measuring after that long */
   double busy;           /* seconds to watch the ring before sleeping */
+  int number;            /* of this run, for count.c */
   int clocked;           /* 0: no second pass that times each iteration */
 };
 
@@ -84,6 +85,7 @@ void put_byte (int fd);
 /* a listening TCP socket on the loopback interface, port chosen by the kernel */
 struct sockaddr_in;
 int  make_listener (struct sockaddr_in *addr);
+int  accept_blocking (int listener);
 int  make_client (const struct sockaddr_in *addr);
 /* closes without leaving a connection in TIME_WAIT behind */
 void close_hard (int fd);

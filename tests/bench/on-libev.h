@@ -19,11 +19,12 @@ static const struct backend { const char *name; unsigned flag; } backends [] =
   { "select"  , EVBACKEND_SELECT },
   { "linuxaio", EVBACKEND_LINUXAIO },
   { "both"    , EVBACKEND_LINUXAIO | EVBACKEND_EPOLL },
+  { "ring"    , EVBACKEND_LINUXAIO }, /* all that can be in one, from the start */
   { "iouring" , EVBACKEND_IOURING },
   { 0, 0 }
 };
 
-const char *const peer_backends = "epoll poll select linuxaio both iouring";
+const char *const peer_backends = "epoll poll select linuxaio both ring iouring";
 
 typedef ev_io    io_w;
 typedef ev_timer timer_w;
@@ -43,6 +44,8 @@ typedef struct { ev_io rd, wr; } rw_w;
 /* the watcher is set anew, as if its fd might be another file now */
 #define io_reset(w,fd,mask)   do { ev_io_stop (EV_A_ w); ev_io_set (w, fd, mask); ev_io_start (EV_A_ w); } while (0)
 #define io_close(w)           do { ev_io_stop (EV_A_ w); close ((w)->fd); } while (0)
+#define io_anew(w,cb,fd,mask)  io_init (w, cb, fd, mask)
+#define rw_anew(w,rcb,wcb,fd)  rw_init (w, rcb, wcb, fd)
 #define io_fd(w)              (w)->fd
 
 #define rw_init(w,rcb,wcb,fd) do { ev_io_init (&(w)->rd, rcb, fd, EV_READ); ev_io_init (&(w)->wr, wcb, fd, EV_WRITE); } while (0)
@@ -78,6 +81,12 @@ loop_new (void)
   loop = ev_loop_new (b->flag | EVFLAG_NOENV);
 
 #ifdef BENCH_LINUXAIO_STATS
+  if (loop && !strcmp (b->name, "ring"))
+    {
+      ev_linuxaio_busy_poll (EV_A_ 1e-9);
+      ev_linuxaio_busy_poll (EV_A_ 0.);
+    }
+
   if (loop && opt.busy)
     ev_linuxaio_busy_poll (EV_A_ opt.busy);
 #endif

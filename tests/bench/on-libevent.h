@@ -30,6 +30,8 @@ typedef struct { struct event rd, wr; } rw_w;
 #define io_init(w,cb,fd,mask) event_assign (w, base, fd, (mask) | EV_PERSIST, cb, w)
 #define io_start(w)           event_add (w, 0)
 #define io_stop(w)            event_del (w)
+#define io_anew(w,cb,fd,mask)  io_init (w, cb, fd, mask)
+#define rw_anew(w,rcb,wcb,fd)  rw_init (w, rcb, wcb, fd)
 #define io_fd(w)              event_get_fd (w)
 #define io_reset(w,fd,mask)   do { event_callback_fn cb_ = event_get_callback (w); event_del (w); io_init (w, cb_, fd, mask); event_add (w, 0); } while (0)
 #define io_close(w)           do { event_del (w); close (event_get_fd (w)); } while (0)

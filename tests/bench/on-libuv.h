@@ -56,6 +56,9 @@ io_init (io_w *w, void (*cb) (io_w *), int fd, int mask)
 
 #define io_start(w)         uv_poll_start (&(w)->poll, (w)->mask, on_poll)
 #define io_stop(w)          uv_poll_stop (&(w)->poll)
+/* a handle belongs to its fd until that is closed */
+#define io_anew(w,cb,fd,mask) (void)0
+#define rw_anew(w,rcb,wcb,fd) (void)0
 #define io_fd(w)            (w)->fd
 #define io_reset(w,fd,mask) do { io_stop (w); io_start (w); } while (0)
 #define io_close(w)         do { uv_close ((uv_handle_t *)&(w)->poll, 0); close ((w)->fd); } while (0)

@@ -227,6 +227,67 @@ w_reset (void)
 }
 
 /*****************************************************************************/
+/* cancelyoung, cancelold, cancelany: of n armed watchers the one that was armed
+ * last, first, or any is stopped, and the loop turned, with half of them at most. One
+ * operation: one of them.
+ */
+
+static void
+cancel (int (*pick) (int))
+{
+  int round, rounds = (int)ops_or (500);
+
+  limit_n (1, 0);
+  idle_world (opt.n);
+
+  for (round = 0; round < rounds && round < opt.n / 2 && !out_of_time (); ++round)
+    {
+      struct chan *c = chans + pick (round);
+
+      section_begin ();
+      io_stop (&c->io);
+      turn_nowait ();
+      section_end (1);
+    }
+}
+
+static int
+pick_young (int round)
+{
+  return opt.n - 1 - round;
+}
+
+static int
+pick_old (int round)
+{
+  return round;
+}
+
+static int
+pick_any (int round)
+{
+  return (int)(round * 2654435761ull % (unsigned)opt.n);
+}
+
+static void
+w_cancelyoung (void)
+{
+  cancel (pick_young);
+}
+
+static void
+w_cancelold (void)
+{
+  cancel (pick_old);
+}
+
+static void
+w_cancelany (void)
+{
+  cancel (pick_any);
+}
+
+/*****************************************************************************/
 /* growth: from none to n idle sockets, 25 at a time with a turn in between. One
  * operation: one fd. What matters is the longest iteration.
  */

@@ -14,7 +14,7 @@
 struct conn { io_w io; };
 
 /* some libraries need the memory until the next turn: it goes round */
-#define CONNS 4096
+#define CONNS 4000
 
 static struct conn conns [CONNS];
 static int conn_next;
@@ -124,7 +124,7 @@ accept_some (int default_active, long ops)
   io_init (&listener.io, accept_cb, listener.fd, IO_READ);
   io_start (&listener.io);
 
-  drive_warm (step_accept, warm (ops));
+  drive_warm (step_accept, 1000 + ops / 20);
   drive (step_accept, ops);
   drive_clocked (step_accept, ops / 4);
   io_stop (&listener.io);
@@ -203,6 +203,126 @@ w_closeidle (void)
 
       if (round < rounds - 1)
         loop_del ();
+    }
+}
+
+/*****************************************************************************/
+/* connect: beside n idle sockets, 10 sockets connect at a time, are watched until
+ * that is done, and are closed. One operation: one connection.
+ */
+
+#define CONNECTS 10
+
+static int connecting;
+
+IO_CB (connect_cb)
+{
+  int error = 0;
+  socklen_t len = sizeof error;
+
+  if (getsockopt (io_fd (w), SOL_SOCKET, SO_ERROR, &error, &len) || error)
+    fail ("connect");
+
+  io_close (w);
+  --connecting;
+}
+
+static int connect_listener;
+
+static void
+step_connect (void)
+{
+  int k, fd;
+
+  for (k = 0; k < CONNECTS; ++k)
+    {
+      struct conn *c = conns + conn_next++ % CONNS;
+
+      if ((fd = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) < 0
+          || !connect (fd, (struct sockaddr *)&address, sizeof address) || errno != EINPROGRESS)
+        fail ("connect");
+
+      io_init (&c->io, connect_cb, fd, IO_WRITE);
+      io_start (&c->io);
+    }
+
+  for (connecting = CONNECTS; connecting; )
+    turn_wait ();
+
+  for (k = 0; k < CONNECTS; ++k)
+    close_hard (accept_blocking (connect_listener));
+
+  done += CONNECTS;
+}
+
+static void
+w_connect (void)
+{
+  long ops = ops_or (10000);
+
+  limit_n (1, 2 * CONNECTS + 1);
+  connect_listener = make_listener (&address);
+  idle_world (opt.n);
+  drive_warm (step_connect, 300);
+  drive (step_connect, ops);
+  drive_clocked (step_connect, ops / 4);
+}
+
+/*****************************************************************************/
+/* ends: beside n idle sockets, 10 sockets are watched; the far ends are closed; the
+ * events are read, and watchers stopped and sockets closed. One operation: one end,
+ * from the close on.
+ */
+
+#define ENDS 10
+
+IO_CB (end_cb)
+{
+  char byte;
+
+  if (read (io_fd (w), &byte, 1))
+    fail ("end");
+
+  io_close (w);
+  ++done;
+}
+
+static void
+w_ends (void)
+{
+  long ops = ops_or (10000), round;
+  int *fds, k;
+
+  limit_n (1, 2 * ENDS);
+  idle_world (opt.n);
+
+  for (round = 0; round * ENDS < ops && !out_of_time (); ++round)
+    {
+      struct conn *c = conns + conn_next % CONNS;
+
+      conn_next += ENDS;
+      fds = make_channels (ENDS, SOCKETS);
+
+      for (k = 0; k < ENDS; ++k)
+        {
+          io_init (&c [k].io, end_cb, fds [2 * k], IO_READ);
+          io_start (&c [k].io);
+        }
+
+      turn_nowait ();
+      turn_nowait ();
+      done = 0;
+      section_begin ();
+
+      for (k = 0; k < ENDS; ++k)
+        close (fds [2 * k + 1]);
+
+      while (done < ENDS)
+        turn_wait ();
+
+      turn_nowait ();
+      section_end (ENDS);
+      free (fds);
     }
 }
 

@@ -47,7 +47,7 @@ get_kernel ()
 {
   [ -n "$(find "$work/kernel/boot" -maxdepth 0 -mtime -7 2>/dev/null)" ] \
     || debian "$work/kernel" "$1" --variant=extract --architectures="$arch" --include="$2,busybox-static" \
-      --dpkgopt='path-exclude=/lib/modules/*' --dpkgopt='path-exclude=/usr/lib/modules/*'
+      --dpkgopt='path-exclude=/lib/modules/*/kernel/*' --dpkgopt='path-exclude=/usr/lib/modules/*/kernel/*'
 }
 
 begin_initramfs ()
@@ -68,7 +68,7 @@ end_initramfs ()
 # boot CPUS MEGABYTES [OPTION...]: run the machine until it switches itself off
 boot ()
 {
-  image=$(find "$work/kernel/boot" -name 'vmlinu[xz]*' -type f)
+  image=$(find "$work/kernel/boot" "$work/kernel/usr/lib/modules" -name 'vmlinu[xz]*' -type f)
   with=$(machine "$arch")
   cpus=$1
   megabytes=$2
