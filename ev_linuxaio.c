@@ -30,8 +30,8 @@
  *   before that.
  *
  * On epoll, emask is what the kernel was told and still has. Starting a watcher again
- * costs no call if emask has its events: it may be another file only if the fd was
- * set anew (EV__IOFDSET; ev.pod: The special problem of disappearing file descriptors).
+ * costs no call if emask has its events: there can be another file behind the number only
+ * if the fd was set anew (EV__IOFDSET; ev.pod: The special problem of disappearing file descriptors).
  * For an fd in a ring, emask is what epoll would have been told.
  */
 
@@ -73,21 +73,20 @@ static const char linuxaio_ident [] ecb_attribute ((__used__)) = "ev_linuxaio " 
 # define EV_LINUXAIO_RING_NEXT 1022
 #endif
 
-/* events of fds on epoll that should be in a ring, before the first one is made: that takes 80 us, and 40 ms at exit */
+/* the first ring is made after so many events of fds that should be in one. it takes 80 us, and its removal 40 ms */
 #ifndef EV_LINUXAIO_WORTH
 # define EV_LINUXAIO_WORTH 1000
 #endif
 
 /*
  * The table of prices: what moves the score of an fd, which is between -128 and
- * LINUXAIO_SCORE_MAX. In a ring an event costs 0.3 us more, asking what an fd is that
- * was set anew 0.4 us, and a cancel 6 us. On epoll a change of the mask costs 0.6 us
- * more. (Programs that read and write in turns take 0.83 - 0.87 of epoll's time in a ring,
- * and 1.15 - 1.35 if they set their watchers anew.) One cancel is enough to leave.
+ * LINUXAIO_SCORE_MAX. In a ring an event costs 0.3 us more, a cancel 6 us, and setting
+ * an fd anew 0.4 us, since its kind is asked again. On epoll a change of the mask costs
+ * 0.6 us more. One cancel is enough to leave.
  */
 enum
 {
-  LINUXAIO_PRICE_EVENT  = 1,  /* backend chooses: for an event without a change since the last one. else: a gain */
+  LINUXAIO_PRICE_EVENT  = 1,  /* a loss where the backend chooses and nothing was changed since the last one, else a gain */
   LINUXAIO_PRICE_CHANGE = 2,  /* a gain: for a change after an event, if epoll would have to hear of it */
   LINUXAIO_PRICE_ANEW   = 4,  /* for an fd that is set anew after an event */
   LINUXAIO_PRICE_CANCEL = 64, /* for an fd that is stopped in flight */
@@ -106,6 +105,9 @@ enum
 
 /* requests handed over at once: enough to share the call, few enough to be in the cache */
 #define LINUXAIO_BATCH 32
+
+/* polls without waiting that may skip epoll_wait if nothing is on epoll: the bell may show although nothing is in the rings */
+#define LINUXAIO_SKIPS 16
 
 /*****************************************************************************/
 /* the seam to the kernel. Those that return an int return -errno on failure. */
@@ -326,7 +328,6 @@ linuxaio_bell_signal (EV_P)
   int unused = write (linuxaio.bell, &one, sizeof (one));
 
   (void)unused;
-  linuxaio.rung = 1;
 }
 
 /* makes the page that tells of forks, returns 0 or an error */
@@ -454,7 +455,7 @@ linuxaio_ring_open (EV_P)
     }
 }
 
-/* all rings are full. returns an empty one whose last submit found no memory, else a new one, else 0 */
+/* all rings are full. returns an empty one that was marked full for lack of memory, else a new one, else 0 */
 ecb_cold
 static LINUXAIO_RING *
 linuxaio_ring_more (EV_P)
@@ -496,7 +497,7 @@ inline_size
 int
 linuxaio_may_enter (EV_P_ LINUXAIO_FD *f)
 {
-  return f->place <= LINUXAIO_ON_EPOLL
+  return f->place <= LINUXAIO_ON_EPOLL /* or LINUXAIO_ANEW */
       && f->score >= linuxaio.threshold
       && (linuxaio.rings || linuxaio.wishes >= EV_LINUXAIO_WORTH);
 }
@@ -631,7 +632,7 @@ linuxaio_drop (EV_P_ LINUXAIO_FD *f)
   return cancelled;
 }
 
-/* the phase of the request that is further. a cancelled one is never beside one in flight: linuxaio_drop takes both */
+/* the greater phase of the two requests. a cancelled one is never beside one in flight: linuxaio_drop takes both */
 inline_size
 int
 linuxaio_phase (LINUXAIO_FD *f)
@@ -646,8 +647,8 @@ linuxaio_phase (LINUXAIO_FD *f)
 /* where an fd lives */
 
 /*
- * Whether a ring is for this kind of file: for stream sockets that do not listen, and
- * for the read end of a pipe. It is not for
+ * Whether a ring is for this kind of file: for stream and seqpacket sockets that do not
+ * listen, and for the read end of a pipe. It is not for
  *
  * - files that depend on the process that asks (signalfd, binder, epoll), or lose what
  *   they report (perf_event): a kernel worker may ask them (fs/aio.c: aio_poll_wake)
@@ -674,13 +675,14 @@ void
 linuxaio_tell_epoll (EV_P_ int fd, int oev)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
-
-  linuxaio.epollcnt += !anfds [fd].emask;
+  int known = anfds [fd].emask & (EV_READ | EV_WRITE);
 
   if (f->place == LINUXAIO_ANEW)
     f->place = LINUXAIO_ON_EPOLL;
 
   epoll_modify (EV_A_ fd, oev, anfds [fd].events);
+
+  linuxaio.epollcnt += !known && anfds [fd].emask & (EV_READ | EV_WRITE);
 
   if (ecb_expect_false (!anfds [fd].head))
     f->place = LINUXAIO_ANEW;
@@ -740,24 +742,33 @@ LINUXAIO_RING *
 linuxaio_decide (EV_P_ int fd, int lacks)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
-  int stays = f->place == LINUXAIO_IN_RING && linuxaio_stays (EV_A_ f);
+  int count = lacks == (EV_READ | EV_WRITE) ? 2 : lacks != 0;
   LINUXAIO_RING *ring = 0;
-
-  if (stays || (linuxaio_may_enter (EV_A_ f) && linuxaio_phase (f) == LINUXAIO_IDLE))
-    ring = linuxaio_ring_find (EV_A_ lacks == (EV_READ | EV_WRITE) ? 2 : lacks != 0);
 
   if (f->place == LINUXAIO_IN_RING)
     {
-      if (ecb_expect_false (!ring))
-        linuxaio_to_epoll (EV_A_ fd, LINUXAIO_ON_EPOLL);
+      if (ecb_expect_true (linuxaio_stays (EV_A_ f)) && (ring = linuxaio_ring_find (EV_A_ count)))
+        return ring;
+
+      linuxaio_to_epoll (EV_A_ fd, LINUXAIO_ON_EPOLL);
+      return 0;
     }
-  else if (ring && linuxaio_kind_good (fd, anfds [fd].events))
-    linuxaio_to_ring (EV_A_ fd);
-  else if (ring)
+
+  if (!linuxaio_may_enter (EV_A_ f) || linuxaio_phase (f) != LINUXAIO_IDLE)
+    return 0;
+
+  /* its kind comes first where a ring would have to be made for it, else room does: that costs no call */
+  if (linuxaio.rings && !(ring = linuxaio_ring_find (EV_A_ count)))
+    return 0;
+
+  if (!linuxaio_kind_good (fd, anfds [fd].events))
     {
       f->place = LINUXAIO_EPOLL_KIND;
-      ring = 0;
+      return 0;
     }
+
+  if (ring || (ring = linuxaio_ring_find (EV_A_ count)))
+    linuxaio_to_ring (EV_A_ fd);
 
   return ring;
 }
@@ -768,9 +779,9 @@ linuxaio_decide (EV_P_ int fd, int lacks)
 /*
  * What an error of io_submit means for the request that it is about, queue [done].
  * EAGAIN (or 0, which the kernel does not say): the ring takes no more until something
- * of it completes, and all that is queued is armed again, elsewhere. Anything else: the
- * file is not for a ring, or was closed, or AIO was taken away. Returns the number of
- * requests that are dealt with.
+ * of it completes, and the rest of the queue goes on the re-arm list, so that linuxaio_arm
+ * finds another ring for it, or epoll. Anything else: the file is not for a ring, or was
+ * closed, or a filter forbids the call by now. Returns how many requests are dealt with.
  */
 ecb_cold
 static int
@@ -923,7 +934,7 @@ linuxaio_events (int revents)
        | (revents & (POLLIN  | POLLERR | POLLHUP) ? EV_READ  : 0);
 }
 
-/* asks the probes if the loop is going to sleep. otherwise it has to look at epoll anyway, and tells that instead */
+/* asks the probes if the loop is going to sleep, else arms them: an outer loop may sleep on the epoll fd next */
 ecb_noinline
 static void
 linuxaio_probe (EV_P_ int ask)
@@ -962,7 +973,7 @@ linuxaio_probe (EV_P_ int ask)
 /*****************************************************************************/
 /* events */
 
-/* learns from an event of an fd */
+/* learns from an event of an fd. where the backend chooses, events alone do not get the score below 0 */
 inline_size
 void
 linuxaio_learn (EV_P_ LINUXAIO_FD *f, int events)
@@ -1007,11 +1018,13 @@ linuxaio_complete (EV_P_ const struct io_event *event)
   fd_event (EV_A_ fd, events);
 }
 
+/* takes what is in the rings, returns whether there was something */
 inline_speed
-void
+int
 linuxaio_reap (EV_P)
 {
   LINUXAIO_RING *ring;
+  int reaped = 0;
 
   for (ring = linuxaio.rings; ring; ring = ring->next)
     {
@@ -1022,7 +1035,7 @@ linuxaio_reap (EV_P)
       if (head == tail)
         continue;
 
-      linuxaio.rung = 1;
+      reaped = 1;
 
       /* pairs with the smp_wmb between events and tail in fs/aio.c: aio_complete */
       ECB_MEMORY_FENCE_ACQUIRE;
@@ -1040,6 +1053,11 @@ linuxaio_reap (EV_P)
       ECB_MEMORY_FENCE_RELEASE;
       *(volatile uint32_t *)&ring->map->head = head;
     }
+
+  if (reaped)
+    linuxaio.skips = 0; /* the bell may show for them */
+
+  return reaped;
 }
 
 /* returns how many events are in the rings */
@@ -1062,8 +1080,8 @@ linuxaio_ring_events (EV_P)
 
 /*
  * Spins for up to that many seconds until the rings hold count events, returns whether
- * they do. The clock may stand still, so the number of turns is limited, too: one
- * takes 20 ns or more.
+ * they do. The clock may stand still, so the number of turns is limited, too: there is
+ * one for each 10 ns, and it takes longer than that.
  */
 static int
 linuxaio_spin (EV_P_ int count, ev_tstamp seconds)
@@ -1100,7 +1118,8 @@ linuxaio_epoll_wait (EV_P_ ev_tstamp timeout)
 
   if (linuxaio.rings && timeout > LINUXAIO_TS (0.))
     {
-      ev_tstamp watch = linuxaio.busy_poll < timeout ? linuxaio.busy_poll : timeout;
+      ev_tstamp busy  = linuxaio.busy_poll;
+      ev_tstamp watch = busy < timeout ? busy : timeout;
 
       if (ecb_expect_false (watch > LINUXAIO_TS (0.)))
         timeout = linuxaio_spin (EV_A_ 1, watch) ? LINUXAIO_TS (0.) : timeout - watch;
@@ -1131,7 +1150,7 @@ linuxaio_epoll_events (EV_P_ int eventcnt)
   int i = 0;
 
   ++linuxaio.stats.epoll_calls;
-  linuxaio.rung = 0;
+  linuxaio.skips = LINUXAIO_SKIPS;
 
   while (i < eventcnt)
     {
@@ -1147,7 +1166,7 @@ linuxaio_epoll_events (EV_P_ int eventcnt)
 
       f = &anfds [fd].aio;
 
-      linuxaio.epollcnt -= !anfds [fd].events; /* epoll_poll takes it out of the set */
+      linuxaio.epollcnt -= !anfds [fd].events; /* epoll_poll takes it out of the set, or has the set made anew */
 
       /* the bits of epoll are those of poll (include/uapi/linux/eventpoll.h) */
       linuxaio_learn (EV_A_ f, linuxaio_events (ev->events));
@@ -1174,14 +1193,32 @@ linuxaio_forked (EV_P)
   return linuxaio.alive && !*(volatile char *)linuxaio.alive;
 }
 
-static void linuxaio_resign (EV_P);
+static void linuxaio_resign (EV_P_ ev_tstamp timeout);
 
-/* a poll with rings, or with fds that the kernel does not hold yet */
+/* sees to it that the kernel holds everything, but what an error puts on the re-arm list again */
+static void
+linuxaio_hold_all (EV_P_ int ask)
+{
+  linuxaio_arm_all (EV_A);
+
+  if (linuxaio.probecnt)
+    linuxaio_probe (EV_A_ ask);
+
+  linuxaio_submit_all (EV_A);
+}
+
+/*
+ * A poll with rings, or with fds that the kernel does not hold yet. If nothing is on
+ * epoll, and the loop does not sleep, only the bell can show there. Nobody can tell
+ * whether it does, for the kernel signals it after it has stored the event. So epoll_wait
+ * takes it in the first such poll that finds nothing, and in each LINUXAIO_SKIPSth after.
+ */
 ecb_noinline
 static void
 linuxaio_poll_all (EV_P_ ev_tstamp timeout)
 {
   int nowait = timeout <= LINUXAIO_TS (0.);
+  int reaped, looks;
 
   if (ecb_expect_false (linuxaio_forked (EV_A)))
     {
@@ -1190,37 +1227,32 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
     }
 
   linuxaio.patience = LINUXAIO_PATIENCE;
-
-  linuxaio_arm_all (EV_A);
-
-  if (linuxaio.probecnt)
-    linuxaio_probe (EV_A_ !nowait);
-
-  linuxaio_submit_all (EV_A);
-  linuxaio_reap (EV_A);
+  linuxaio_hold_all (EV_A_ !nowait);
+  reaped = linuxaio_reap (EV_A);
 
   /* do not sleep when fds are to be armed again, or the callbacks of killed ones are pending */
   if (linuxaio.rearm != LINUXAIO_LAST || fdchangecnt)
     timeout = LINUXAIO_TS (0.);
 
-  /* nothing but the bell may be in the epoll set, and that has been heard already */
-  if (timeout <= LINUXAIO_TS (0.) && !(linuxaio.epollcnt | epoll_epermcnt) && !(linuxaio.rung && linuxaio.rearm == LINUXAIO_LAST))
-    {
-      EV_RELEASE_CB;
-      EV_ACQUIRE_CB;
-    }
-  else
+  looks = timeout > LINUXAIO_TS (0.) || linuxaio.epollcnt | epoll_epermcnt
+       || (linuxaio.rearm == LINUXAIO_LAST && !linuxaio.skips--);
+
+  if (ecb_expect_false (linuxaio.unusable))
+    linuxaio_resign (EV_A_ timeout);
+  else if (looks)
     {
       epoll_poll (EV_A_ timeout);
       linuxaio_reap (EV_A);
     }
+  else
+    {
+      EV_RELEASE_CB;
+      EV_ACQUIRE_CB;
+    }
 
-  /* an outer loop may sleep on the epoll fd next. it has to come back, so that these are armed */
-  if (nowait && linuxaio.rearm != LINUXAIO_LAST && !linuxaio.rung && linuxaio.bell >= 0)
+  /* an outer loop that sleeps on the epoll fd next has to poll this one again, so that all is armed */
+  if (nowait && linuxaio.rearm != LINUXAIO_LAST && (looks || !reaped) && linuxaio.bell >= 0)
     linuxaio_bell_signal (EV_A);
-
-  if (ecb_expect_false (linuxaio.unusable))
-    linuxaio_resign (EV_A);
 }
 
 static void
@@ -1265,7 +1297,7 @@ linuxaio_release (EV_P_ int fd)
       if (cancelled && linuxaio.patience > LINUXAIO_TS (0.))
         {
           if (linuxaio_spin (EV_A_ before + cancelled, linuxaio.patience))
-            linuxaio_spin (EV_A_ INT_MAX, LINUXAIO_TS (1e-6));
+            linuxaio_spin (EV_A_ INT_MAX, LINUXAIO_TS (1e-6)); /* so many never come: it takes a microsecond */
           else
             linuxaio.patience = LINUXAIO_TS (0.);
 
@@ -1319,8 +1351,9 @@ linuxaio_spared (EV_P_ int fd, int nev)
   return 0;
 }
 
+ecb_noinline
 static void
-linuxaio_modify (EV_P_ int fd, int oev, int nev)
+linuxaio_change (EV_P_ int fd, int oev, int nev)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
 
@@ -1348,6 +1381,14 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
     linuxaio_rearm (EV_A_ fd);
   else
     linuxaio_tell_epoll (EV_A_ fd, f->place == LINUXAIO_ANEW ? oev : anfds [fd].emask & (EV_READ | EV_WRITE));
+}
+
+/* a stop changes nothing: linuxaio_release has done what there is to do. a function of its own, to save no registers */
+static void
+linuxaio_modify (EV_P_ int fd, int oev, int nev)
+{
+  if (nev || anfds [fd].eflags & EV__IOFDSET)
+    linuxaio_change (EV_A_ fd, oev, nev);
 }
 
 /* microseconds of busy polling that the environment asks for, as seconds */
@@ -1435,9 +1476,9 @@ linuxaio_rings_remove (EV_P)
     close (linuxaio.bell);
 
   linuxaio.bell   = -1;
-  linuxaio.rung   = 0;
   linuxaio.wishes = 0;
   memset (&linuxaio.stats, 0, sizeof (linuxaio.stats));
+  linuxaio_busy_set (EV_A_ linuxaio.busy_poll);
 }
 
 /* makes a new epoll set. rings stay, unless this is a child, or the bell cannot be registered */
@@ -1504,17 +1545,22 @@ linuxaio_destroy (EV_P)
   linuxaio_free (EV_A);
 }
 
-/* AIO does not work on this host, and there is no ring: the loop is one of the epoll backend from now on */
+/* AIO does not work on this host, and there is no ring: the loop is one of the epoll backend from this poll on */
 ecb_cold
 static void
-linuxaio_resign (EV_P)
+linuxaio_resign (EV_P_ ev_tstamp timeout)
 {
-  linuxaio_arm_all (EV_A); /* among them writers that epoll has not heard of */
+  linuxaio_arm_all (EV_A); /* writers that epoll has not heard of */
   linuxaio_free (EV_A);
+
+  linuxaio.rearm = LINUXAIO_LAST;
+  linuxaio.bell  = -1;
 
   backend        = EVBACKEND_EPOLL;
   backend_modify = epoll_modify;
   backend_poll   = epoll_poll;
+
+  epoll_poll (EV_A_ timeout);
 }
 
 /*****************************************************************************/
@@ -1599,5 +1645,6 @@ ev_linuxaio_busy_poll (EV_P_ ev_tstamp seconds) EV_LINUXAIO_NOEXCEPT
 #undef LINUXAIO_NO_PROBES
 #undef LINUXAIO_PATIENCE
 #undef LINUXAIO_BATCH
+#undef LINUXAIO_SKIPS
 #undef LINUXAIO_BELL
 #undef LINUXAIO_LAST

@@ -42,7 +42,7 @@ EV_CPP(extern "C" {)
 
 /*
  * Where the fds of a loop live, and what the loop has done. Counters start when
- * the loop is made, and at zero again in a child of a fork that had rings. Outside of ev_run,
+ * the loop is made, and at zero again when its rings are removed, as in a child of a fork. Outside of ev_run,
  * submitted == completed + cancelled + in_flight. Later versions add members at
  * the end.
  */
@@ -91,7 +91,7 @@ EV_API_DECL int ev_linuxaio_stats (EV_P_ struct ev_linuxaio_stats *stats, size_t
  * Before the loop sleeps, it watches its rings in user space for up to that many
  * seconds. If an event comes in that time, the loop saves a wake-up (some
  * microseconds). A CPU is busy meanwhile, and what lives on epoll waits for that long. The
- * next poll makes the first ring, and moves every fd to it that a ring can serve. 0,
+ * next poll makes the first ring, and moves every fd to it that the kernel has not refused. 0,
  * the default, switches it off. A loop of another backend ignores it.
  */
 EV_API_DECL void ev_linuxaio_busy_poll (EV_P_ ev_tstamp seconds) EV_LINUXAIO_NOEXCEPT;
@@ -171,7 +171,7 @@ typedef struct
 /* where an fd lives. those up to LINUXAIO_ON_EPOLL may move to a ring */
 enum linuxaio_place
 {
-  LINUXAIO_ANEW,           /* on epoll; set anew, and epoll has not been told since */
+  LINUXAIO_ANEW,           /* never seen, or set anew, and epoll has not been told since */
   LINUXAIO_ON_EPOLL,       /* on epoll */
   LINUXAIO_EPOLL_KIND,     /* on epoll until it is set anew: a ring is not for its kind of file */
   LINUXAIO_EPOLL_REFUSED,  /* on epoll until it is set anew: the kernel has refused a request */
@@ -186,19 +186,19 @@ typedef struct
   signed char score;       /* high: a ring is cheaper, low: epoll is */
   unsigned char place;     /* enum linuxaio_place */
   unsigned char fired;     /* events it had since it was changed: EV_READ, EV_WRITE */
-  unsigned char noprobe;   /* so many times more its write interest goes to the kernel without a probe */
+  unsigned char noprobe;   /* so many write interests still skip the probe */
 } LINUXAIO_FD;
 
 struct linuxaio_state
 {
   struct linuxaio_ring *rings; /* the newest first */
   int bell;                  /* eventfd that the kernel signals for each event in a ring, -1: none */
-  unsigned char rung;        /* events were taken, but the bell may still show in epoll */
+  int skips;                 /* so many polls that find nothing may still skip epoll_wait */
 
   int rearm;                 /* first fd + 1 of the re-arm list: what the next poll looks at */
   int epollcnt;              /* fds that are, or may be, in the epoll set */
   int threshold;             /* score that gets an fd into a ring: 0 unless the backend chooses */
-  int wishes;                /* events on epoll of fds that should be in a ring, up to EV_LINUXAIO_WORTH */
+  int wishes;                /* events, on epoll, of fds that should be in a ring; stops at EV_LINUXAIO_WORTH */
 
   struct pollfd *probes;     /* fds with write interest that the kernel was not told of */
   int probemax, probecnt;
