@@ -361,6 +361,30 @@ wait_until (int most)
     }
 }
 
+/*
+ * The AIO quota is one for the whole machine. Whoever relies on having a ring
+ * shares this lock, and whoever uses up the quota holds it alone, also against
+ * runs of other users and from other directories: the lock is on the limit itself.
+ */
+static void
+lock_quota (int how)
+{
+  static int fd = -1, held;
+
+  if (fd < 0)
+    fd = open ("/proc/sys/fs/aio-max-nr", O_RDONLY | O_CLOEXEC);
+
+  if (how != held && fd >= 0 && flock (fd, how | LOCK_NB))
+    {
+      puts ("waiting for other tests on this machine to end");
+
+      while (flock (fd, how) && errno == EINTR)
+        ;
+    }
+
+  held = how;
+}
+
 static void
 start_test (test *t)
 {
@@ -380,6 +404,8 @@ start_test (test *t)
       ++kind->left_out;
       return;
     }
+
+  lock_quota (t->on & ALONE ? LOCK_EX : LOCK_SH);
 
   while (running [i].pid)
     ++i;
@@ -411,28 +437,6 @@ runs_here (test *t)
   return !(t->on & COMPILED) || EV_WALK_ENABLE;
 }
 
-/*
- * The AIO quota is one for the whole machine. Whoever relies on having a ring
- * shares this lock, and whoever uses up the quota holds it alone, also against
- * runs of other users and from other directories: the lock is on the limit itself.
- */
-static void
-lock_quota (int how)
-{
-  static int fd = -1;
-
-  if (fd < 0)
-    fd = open ("/proc/sys/fs/aio-max-nr", O_RDONLY | O_CLOEXEC);
-
-  if (fd >= 0 && flock (fd, how | LOCK_NB))
-    {
-      puts ("waiting for other tests on this machine to end");
-
-      while (flock (fd, how) && errno == EINTR)
-        ;
-    }
-}
-
 /* on all loops: what may run beside others, or what may not */
 static int
 run_all (unsigned alone)
@@ -445,9 +449,7 @@ run_all (unsigned alone)
       for (t = tests; t; t = t->next)
         if ((t->on & ALONE) == alone && runs_here (t))
           {
-            if (!count++)
-              lock_quota (alone ? LOCK_EX : LOCK_SH);
-
+            ++count;
             start_test (t);
           }
 
