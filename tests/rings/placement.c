@@ -183,7 +183,7 @@ TEST (new_fd_is_in_the_ring_at_once, RING)
   probe *p = reader ();
   int tries = 0, calls;
 
-  talk (p, 3);
+  event (p);
   must_be (stats ().ring_fds, ==, 1);
 
   /* when all that was stopped before has come to its end */

@@ -76,15 +76,18 @@ fenced (int release)
   int i;
 
   for (c = kernel.contexts; c < kernel.contexts + kernel.made; ++c)
-    if (release)
-      c->released |= c->ring->head == c->head_seen;
-    else
-      for (i = 0; i < ENTRIES; ++i)
+    {
+      /* entries are read after an acquire fence: a release fence before that says nothing of them */
+      if (c->ring->head == c->head_seen)
+        c->released = release;
+
+      for (i = 0; i < ENTRIES && !release; ++i)
         if (c->is_hidden [i])
           {
             c->ring->entry [i] = c->hidden [i];
             c->is_hidden [i]   = 0;
           }
+    }
 }
 
 /*****************************************************************************/

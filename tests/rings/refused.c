@@ -80,13 +80,14 @@ expect_epoll (const char *why)
   if (ev_backend (EV_A) != EVBACKEND_EPOLL || rings (0))
     give_up (__FILE__, __LINE__, "%s: the backend is %x, with %d rings", why, ev_backend (EV_A), rings (0));
 
-  must_be (fault_calls [FAULT_io_setup], ==, 1);
+  must_be (fault_calls [FAULT_io_setup], <=, 1);
+  fault_reset ();
   serve (0, 20);
   enter_rings ();
   ev_loop_fork (EV_A);
   serve (0, 20);
   serve_in_child (0, 20);
-  must_be (fault_calls [FAULT_io_setup], ==, 1);
+  must_be (fault_calls [FAULT_io_setup], ==, 0);
 }
 
 static void
