@@ -32,13 +32,13 @@ void (*fault_fenced) (int release);
 void (*fault_looked) (struct timespec *ts);
 const char *fault_release, *fault_version, *fault_signature;
 
-static const char *const names [FAULT_COUNT] = {
+const char *const fault_name [FAULT_COUNT] = {
 #define X(name, ...) #name,
   FAULT_CALLS (X)
 #undef X
 };
 
-static const short errors [FAULT_COUNT][10] = {
+const short fault_error [FAULT_COUNT][10] = {
 #define X(name, ...) { __VA_ARGS__ },
   FAULT_CALLS (X)
 #undef X
@@ -51,18 +51,6 @@ static struct
   unsigned long nth;
   int and_all_later;
 } plan [FAULT_COUNT];
-
-const char *
-fault_name (int call)
-{
-  return names [call];
-}
-
-int
-fault_error (int call, int i)
-{
-  return errors [call][i];
-}
 
 const char *
 fault_error_name (int error)

@@ -44,8 +44,8 @@ enum fault_call
 #define FAULT_SHORT 1001
 #define FAULT_ZERO  1002
 
-const char *fault_name (int call);
-int fault_error (int call, int i);             /* the i-th error of a call, 0: there are no more */
+extern const char *const fault_name [FAULT_COUNT];
+extern const short fault_error [FAULT_COUNT][10]; /* of each call, up to a 0 */
 const char *fault_error_name (int error);
 
 void fault_reset (void);                       /* nothing fails, all counters are 0 */

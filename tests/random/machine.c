@@ -877,17 +877,17 @@ OPERATION (FAULT)
   if (!FAULTS)
     return;
 
-  while (fault_error (call, count))
+  while (fault_error [call][count])
     ++count;
 
-  error = fault_error (call, c->high % count);
+  error = fault_error [call][c->high % count];
 
   if (c->high >= 248)
     fault_mend (call);
   else /* interrupted for ever: nothing could ever be delivered */
     fault_arrange (call, error, 1 + c->how % 8, c->high >= 224 && error != EINTR);
 
-  trace ("  %s: %s", fault_name (call), c->high >= 248 ? "never again" : fault_error_name (error));
+  trace ("  %s: %s", fault_name [call], c->high >= 248 ? "never again" : fault_error_name (error));
 }
 
 struct remote

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -526,7 +527,7 @@ plan_trials (const char *path, unsigned long *calls)
 
   /* of what is called often, each call fails in some of the ways */
   for (t.call = 0; t.call < FAULT_COUNT; ++t.call)
-    for (i = 0; (t.error = fault_error (t.call, i)); ++i)
+    for (i = 0; (t.error = fault_error [t.call][i]); ++i)
       for (t.nth = 1 + i % STRIDE (calls [t.call]); t.nth <= (int)calls [t.call]; t.nth += STRIDE (calls [t.call]))
         for (t.lasting = 0; t.lasting <= (t.error != EINTR) && trialcnt < TRIALS_MAX; ++t.lasting)
           trials [trialcnt++] = t;
@@ -546,10 +547,10 @@ sweep (char **paths)
 
   for (i = 0; i < FAULT_COUNT; ++i)
     {
-      printf ("%s%lu %s", i ? ", " : "", sum [i], fault_name (i));
+      printf ("%s%lu %s", i ? ", " : "", sum [i], fault_name [i]);
 
       if (!sum [i])
-        return printf ("\nFAILED: no program calls %s\n", fault_name (i)), 1;
+        return printf ("\nFAILED: no program calls %s\n", fault_name [i]), 1;
     }
 
   failed = run_jobs ();
@@ -563,7 +564,7 @@ sweep (char **paths)
     {
       const struct trial *t = trials + reports [failed].program;
 
-      printf ("FAILED: -r -f %s:%d:%s%s %s: %s\n", fault_name (t->call), t->nth, fault_error_name (t->error),
+      printf ("FAILED: -r -f %s:%d:%s%s %s: %s\n", fault_name [t->call], t->nth, fault_error_name (t->error),
               t->lasting ? "+" : "", t->path, reports [failed].failure);
     }
   else if (happened < trialcnt / 2)
@@ -583,8 +584,8 @@ read_trial (struct trial *t, const char *text)
 
   if (sscanf (text, "%31[^:]:%d:%31[^+]", call, &t->nth, error) == 3)
     for (t->call = 0; t->call < FAULT_COUNT; ++t->call)
-      for (i = 0; (t->error = fault_error (t->call, i)); ++i)
-        if (!strcmp (fault_name (t->call), call) && !strcmp (fault_error_name (t->error), error))
+      for (i = 0; (t->error = fault_error [t->call][i]); ++i)
+        if (!strcmp (fault_name [t->call], call) && !strcmp (fault_error_name (t->error), error))
           {
             t->lasting = text [strlen (text) - 1] == '+';
             return;
@@ -614,7 +615,12 @@ backend_of (const char *name)
 static void
 prepare (void)
 {
+  int quota = open ("/proc/sys/fs/aio-max-nr", O_RDONLY | O_CLOEXEC);
   struct rlimit limit;
+
+  /* whoever uses up the AIO quota of the machine on purpose holds this lock alone */
+  while (quota >= 0 && flock (quota, LOCK_SH) && errno == EINTR)
+    ;
 
   /* the widest programs want some thousand descriptors */
   if (!getrlimit (RLIMIT_NOFILE, &limit))
