@@ -1224,6 +1224,20 @@ count_rings (void)
   return n;
 }
 
+/* every request comes to its end, unless calls have failed */
+static void
+drain (void)
+{
+  struct ev_linuxaio_stats s;
+  int tries;
+
+  for (tries = 0; ev_linuxaio_stats (loop, &s, sizeof (s)) && s.in_flight && !fault_used; ++tries)
+    {
+      fail_if (tries > options->patience_ms, "requests are in flight, but everything is stopped");
+      run_for (0.001);
+    }
+}
+
 /* the end: half of the programs leave their watchers running */
 static void
 finish (int stop_first)
@@ -1234,6 +1248,9 @@ finish (int stop_first)
 
   for (i = 0; i < watchercnt && stop_first; ++i)
     watcher_unbind (watchers + i);
+
+  if (stop_first)
+    drain ();
 
   tally_stats ();
   ev_loop_destroy (loop);

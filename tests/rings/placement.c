@@ -119,6 +119,33 @@ TEST (statistics_fill_as_much_as_the_program_has_room_for, RING)
     }
 }
 
+TEST (nothing_is_in_flight_when_all_is_stopped, RING)
+{
+  probe *p [50];
+  int i, tries = 0;
+
+  readers (p, 50);
+  poll_once ();
+  must_be (stats ().in_flight, >=, 50);
+
+  for (i = 0; i < 50; ++i)
+    {
+      if (i & 1)
+        put (p [i]->peer); /* its request completes before it is cancelled */
+
+      stop (p [i]);
+    }
+
+  while (stats ().in_flight)
+    {
+      must_be (++tries, <, patience ());
+      pause_for (1);
+      poll_once ();
+    }
+
+  must_be (stats ().cancelled + stats ().completed, >=, 50);
+}
+
 TEST (counters_of_a_forked_child_start_at_zero, RING)
 {
   probe *p = reader ();
