@@ -341,7 +341,7 @@ client_out_cb (EV_P_ ev_io *w, int revents)
       c->eof = 1;
       shutdown (w->fd, SHUT_WR);
     }
-  else if (n > 0 && c->kind == TALK && next_random (&dice) % 4 == 0)
+  else if (n > 0 && c->kind == TALK && elapsed < seconds && next_random (&dice) % 4 == 0)
     {
       ev_io_stop (EV_A_ w);
       c->timer.repeat = 0.001 + next_random (&dice) % 1000 * 1e-3;
