@@ -83,6 +83,7 @@ accepted ()
   places "$tree" >"$tree.places"
   [ "$(grep -c . "$tree.places")" -ge 15 ]
   [ ! -f "${places:-}" ] || diff "$places" "$tree.places"
+  ! grep -q $'\r' "$before/ev.c" || run -1 grep -v $'\r$' "$tree/ev.c" "$tree/ev_epoll.c" "$tree/ev_vars.h"
   contents "$tree" >"$tree.patched"
   run -0 "$top/patches/apply" "$tree"
   [[ $output == *already* ]]
