@@ -86,7 +86,7 @@ $line changed"* ]] || { echo "$output"; false; }
   done
 }
 
-@test "a place that is there twice, or not at all, is refused" {
+@test "a place that is there twice, not at all, or before another that it should be after, is refused" {
   pristine "$tree"
   sed -n '/^ev_io_stop/,/^}/p' "$tree/ev.c" >>"$tree/ev.c"
   refused "look like the place for this:
@@ -95,6 +95,11 @@ $line changed"* ]] || { echo "$output"; false; }
   pristine "$tree"
   sed -i '/^epoll_poll/,$d' "$tree/ev_epoll.c"
   refused "ev_epoll.c has nothing like this:"
+  rm -rf "$tree"
+  pristine "$tree"
+  sed -n '/if the receive array was full/,/^    }/p' "$tree/ev_epoll.c" >"$tree.moved"
+  sed -i -e '/if the receive array was full/,/^    }/d' -e "1r $tree.moved" -e '1s/$/\n/' "$tree/ev_epoll.c"
+  refused "this is before what it should be after:"
 }
 
 @test "other versions and what is no libev tree are refused by name" {

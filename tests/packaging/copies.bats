@@ -83,6 +83,10 @@ accepted ()
   places "$tree" >"$tree.places"
   [ "$(grep -c . "$tree.places")" -ge 15 ]
   [ ! -f "${places:-}" ] || diff "$places" "$tree.places"
+  # new lines end as the others do
+  for file in ev.c ev_epoll.c ev_vars.h; do
+    ! grep -q $'\r$' "$before/$file" || [ "$(grep -vc $'\r$' "$before/$file")" = "$(grep -vc $'\r$' "$tree/$file")" ]
+  done
   contents "$tree" >"$tree.patched"
   run -0 "$top/patches/apply" "$tree"
   [[ $output == *already* ]]
