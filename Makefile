@@ -11,32 +11,30 @@
 #   make clean              remove what was built
 #   make help               print this
 #
-# Tests
+# Tests; tests/README says where a new one belongs
 #
-#   make check              all of these, one after the other
-#   make check-behaviour    what libev promises, on every kind of loop
-#   make check-random       random programs, judged by poll (2)
-#   make check-faults       system calls that fail
-#   make check-kernel-versions   which kernels may have a ring
-#   make check-programs     Debian's programs, unmodified
+#   make check              all of these, one after the other (eight minutes)
+#   make check-behaviour    what libev promises, on every kind of loop; TEST=part-of-name LOOP=64 DEBUG=1
+#   make check-rings        what only this backend has, and kernels that refuse; TEST= LOOP= DEBUG=1
+#   make check-random       random programs, judged by poll (2); SEED= N=
+#   make check-programs     Debian's programs, unmodified; TEST=
 #   make check-examples     the examples of the manual and of README
 #   make check-soak         an echo service, for some seconds
 #   make check-bench-counters    system calls for an operation
-#   make check-packaging    patches, scripts, installation, compilers
+#   make check-packaging    patches, scripts, installation, compilers, the ABI
 #   make check-older-libev  the backend in libev 4.24
-#   make check-analysis-quick    what gcc and cppcheck find
 #
 # More tests, which take longer
 #
-#   make check-coverage     which lines of the backend make check reaches
-#   make check-copies       only the copies of libev of check-packaging; COPIES="DIR..." too
-#   make check-mutants      does make check notice a backend that is broken?
-#   make check-tsan         threads under ThreadSanitizer
-#   make check-kernels      other kernels and machines, emulated
+#   make check-deep         sanitizers, valgrind, static analysis
+#   make check-coverage     do these tests reach every line of the backend?
+#   make check-mutants      do they notice a backend that is broken? N=60 SEED=1
+#   make check-kernels      other kernels and machines, emulated (as root); KERNELS=
+#   make check-debian       make run and make check on a bare Debian 12 and 13 (as root); RELEASES=
 #   make check-deb          make deb, installed over Debian's libev, used, and removed
-#   make check-debian       make run and make check on a bare Debian 12 and 13 (as root)
-#   make fuzz-random        libFuzzer on the random programs
-#   make soak               the echo service, for MINUTES=60
+#   make check-copies       copies of libev in other projects; COPIES="DIR..."
+#   make fuzz-random        libFuzzer on the random programs; MINUTES=1
+#   make soak               the echo service; MINUTES=60
 #
 # Measurements
 #
@@ -54,7 +52,7 @@
 #
 # LIBEV_SRC, CC and the flags are remembered, once libev could be configured with
 # them, until they are given again or `make clean`: `make check` and `make install`
-# use what was built. tests/README says more about the tests.
+# use what was built.
 
 .DEFAULT_GOAL := all
 MAKEFLAGS     += --no-print-directory
