@@ -3,12 +3,15 @@
  *
  * The ring is made large enough for everything at the start, every watcher
  * lives in it, and a watcher stopped while its request is in flight is
- * cancelled at once.
+ * cancelled at once. "aio" sleeps in io_getevents, "bell" in epoll_wait, which an
+ * eventfd wakes that each request names.
  */
 
 #define ONLY_RING 1
 
 #include <linux/aio_abi.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -22,7 +25,7 @@
 
 #include "bare.h"
 
-const char *const peer_backends = "aio";
+const char *const peer_backends = "aio bell";
 
 struct ring
 {
@@ -31,6 +34,7 @@ struct ring
 };
 
 static aio_context_t ctx;
+static int epfd, bell = -1;
 static io_w **queue;
 static struct iocb **batch;
 static unsigned queue_len, queue_max;
@@ -117,6 +121,8 @@ submit_queue (void)
         continue;
 
       w->in_flight = 1;
+      w->iocb.aio_flags      = bell < 0 ? 0 : IOCB_FLAG_RESFD;
+      w->iocb.aio_resfd      = bell;
       w->iocb.aio_lio_opcode = IOCB_CMD_POLL;
       w->iocb.aio_fildes     = w->fd;
       w->iocb.aio_buf        = w->mask;
@@ -174,28 +180,38 @@ reap (void)
 }
 
 static void
-turn (int wait)
+sleep_in_aio (const struct timespec *timeout)
 {
   struct io_event events [64];
-  struct timespec ts;
-  int64_t ns;
-  int k, nr;
+  int k, nr = syscall (SYS_io_getevents, ctx, 1, 64, events, timeout);
 
+  if (nr < 0 && errno != EINTR)
+    fail ("io_getevents");
+
+  for (k = 0; k < nr; ++k)
+    dispatch (events + k);
+}
+
+static void
+sleep_in_epoll (const struct timespec *timeout)
+{
+  struct epoll_event event;
+
+  if (syscall (SYS_epoll_pwait2, epfd, &event, 1, timeout, 0, 0) < 0 && errno != EINTR)
+    fail ("epoll_pwait2");
+}
+
+static void
+turn (int wait)
+{
   submit_queue ();
 
   if (!ring_parse () && wait)
     {
-      ns = timer_wait ();
-      ts.tv_sec = ns / 1000000000;
-      ts.tv_nsec = ns % 1000000000;
-      nr = syscall (SYS_io_getevents, ctx, 1, 64, events, ns < 0 ? 0 : &ts);
+      int64_t ns = timer_wait ();
+      struct timespec ts = { ns / 1000000000, ns % 1000000000 };
 
-      if (nr < 0 && errno != EINTR)
-        fail ("io_getevents");
-
-      for (k = 0; k < nr; ++k)
-        dispatch (events + k);
-
+      (bell < 0 ? sleep_in_aio : sleep_in_epoll) (ns < 0 ? 0 : &ts);
       ring_parse ();
     }
 
@@ -214,10 +230,31 @@ loop_new (void)
   if (syscall (SYS_io_setup, want, &ctx))
     skip ("io_setup (%u): %s", want, strerror (errno));
 
+  if (!strcmp (opt.backend, "bell"))
+    {
+      struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+
+      if ((epfd = epoll_create1 (EPOLL_CLOEXEC)) < 0
+          || (bell = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC)) < 0
+          || epoll_ctl (epfd, EPOLL_CTL_ADD, bell, &event))
+        fail ("bell");
+    }
+
   return 1;
 }
 
-#define loop_del() syscall (SYS_io_destroy, ctx)
+static inline void
+loop_del (void)
+{
+  syscall (SYS_io_destroy, ctx);
+
+  if (bell >= 0)
+    {
+      close (bell);
+      close (epfd);
+      bell = -1;
+    }
+}
 
 #define rw_init(w,rcb,wcb,fd) do { io_init (&(w)->rd, rcb, fd, IO_READ); io_init (&(w)->wr, wcb, fd, IO_WRITE); } while (0)
 #define rw_read_start(w)  io_start (&(w)->rd)

@@ -333,6 +333,61 @@ w_turnsanew (void)
 }
 
 /*****************************************************************************/
+/* late: as oneshot, but the data comes when the loop waits for it already. A round
+ * starts 10 watchers and turns the loop, which finds nothing; then 10 bytes are written.
+ * One operation: one start, wait, event and stop.
+ */
+
+IO_CB (late_cb)
+{
+  io_stop (w);
+  get_byte (io_fd (w));
+  --turns_left;
+}
+
+static void
+step_late (void)
+{
+  int k;
+
+  for (k = 0; k < CHUNK; ++k)
+    io_start (&chans [(cursor + k) % opt.n].io);
+
+  turn_nowait ();
+
+  for (k = 0; k < CHUNK; ++k)
+    put_byte (chans [(cursor + k) % opt.n].to);
+
+  for (turns_left = CHUNK; turns_left; )
+    turn_wait ();
+
+  cursor = (cursor + CHUNK) % opt.n;
+  done  += CHUNK;
+}
+
+static void
+w_late (void)
+{
+  long ops = ops_or (50000);
+  int *fds, k;
+
+  limit_n (2, 0);
+  fds   = make_channels (opt.n, SOCKETS);
+  chans = new_chans (opt.n);
+
+  for (k = 0; k < opt.n; ++k)
+    {
+      chans [k].fd = fds [2 * k];
+      chans [k].to = fds [2 * k + 1];
+      io_init (&chans [k].io, late_cb, chans [k].fd, IO_READ);
+    }
+
+  drive_warm (step_late, warm (ops));
+  drive (step_late, ops);
+  drive_clocked (step_late, ops / 4);
+}
+
+/*****************************************************************************/
 /* stopother: n sockets, of which 10 get a byte each; the first callback stops
  * the watchers of the others, whose events are pending by then, reads all, and
  * starts them again. One operation: one of the ten.

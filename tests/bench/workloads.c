@@ -212,6 +212,7 @@ const struct workload workloads [] =
   { "readwrite"    , w_readwrite    , "what the ring does, without a loop" },
   { "oneshot"      , w_oneshot      , "start, wait, stop for each event, as coroutines do" },
   { "oneshotnew"   , w_oneshotnew   , "the same with a new watcher each time" },
+  { "late"         , w_late         , "the same, with data that comes when the loop waits" },
   { "blend"        , w_blend        , "the ring, in which every other socket is used so" },
   { "turns"        , w_turns        , "read and write in turns, with two watchers" },
   { "turnsanew"    , w_turnsanew    , "the same, set anew each time" },

@@ -45,7 +45,7 @@ machine ()
 # get_kernel SUITE PACKAGE: that kernel, and a busybox for its machine
 get_kernel ()
 {
-  [ -n "$(find "$work/kernel/boot" -maxdepth 0 -mtime -7 2>/dev/null)" ] \
+  [ -n "$(find "$work/kernel.log" -mtime -7 2>/dev/null)" ] && [ -d "$work/kernel" ] \
     || debian "$work/kernel" "$1" --variant=extract --architectures="$arch" --include="$2,busybox-static" \
       --dpkgopt='path-exclude=/lib/modules/*/kernel/*' --dpkgopt='path-exclude=/usr/lib/modules/*/kernel/*'
 }
