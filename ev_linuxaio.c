@@ -123,8 +123,7 @@ extern int epoll_pwait2 (int, struct epoll_event *, int, const struct timespec *
 EV_CPP(})
 #pragma weak epoll_pwait2
 
-inline_size
-int
+inline_size int
 evsys_result (long res)
 {
   return ecb_expect_false (res < 0) ? -errno : (int)res;
@@ -191,8 +190,7 @@ evsys_poll (struct pollfd *list, int count)
 }
 
 /* reads the beginning of a small file as a string, an empty one if that fails */
-ecb_cold
-static void
+ecb_cold static void
 evsys_read_file (const char *path, char *buf, int size)
 {
   int fd  = open (path, O_RDONLY | O_CLOEXEC);
@@ -210,8 +208,7 @@ evsys_read_file (const char *path, char *buf, int size)
 #define LINUXAIO_VERSION(a,b,c) ((unsigned)(a) << 16 | (unsigned)(b) << 8 | (unsigned)(c))
 
 /* the first "a.b.c" of a text, 0 if there is none. a part above 255 counts as 255 */
-ecb_cold
-static unsigned
+ecb_cold static unsigned
 linuxaio_version (const char *text)
 {
   unsigned part [3] = { 0, 0, 0 };
@@ -231,8 +228,7 @@ linuxaio_version (const char *text)
  * in 5.16 and the stable releases named here) nor crashes the kernel
  * (71eb6b6b0ba9 in 6.8.0, repaired in 6.8.5).
  */
-ecb_cold
-static int
+ecb_cold static int
 linuxaio_version_good (unsigned v)
 {
   if (v >= LINUXAIO_VERSION (5, 16, 0))
@@ -253,8 +249,7 @@ linuxaio_version_good (unsigned v)
  * The release of a distribution's kernel often stays at a.b.0. Debian tells
  * the version it really is in uname -v, Ubuntu at the end of a file in /proc.
  */
-ecb_cold
-static int
+ecb_cold static int
 linuxaio_kernel_good (void)
 {
   struct utsname un;
@@ -281,8 +276,7 @@ linuxaio_kernel_good (void)
  * other half out again to mmap: no ring there. It can be known by the library
  * that it preloads into every program.
  */
-ecb_cold
-static int
+ecb_cold static int
 linuxaio_on_valgrind (void)
 {
   const char *preload = getenv ("LD_PRELOAD");
@@ -331,8 +325,7 @@ linuxaio_bell_signal (EV_P)
 }
 
 /* makes the page that tells of forks, returns 0 or an error */
-ecb_cold
-static int
+ecb_cold static int
 linuxaio_page_new (EV_P)
 {
   void *page = mmap (0, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -354,8 +347,7 @@ linuxaio_page_new (EV_P)
 }
 
 /* makes the bell, returns 0 or an error */
-ecb_cold
-static int
+ecb_cold static int
 linuxaio_bell_new (EV_P)
 {
   int res;
@@ -385,8 +377,7 @@ linuxaio_capacity (LINUXAIO_RING *ring)
  * Takes a context into use, returns 0 if its mapping is not as we know it (gVisor's
  * is a read-only page of zeroes).
  */
-ecb_cold
-static int
+ecb_cold static int
 linuxaio_ring_install (EV_P_ aio_context_t ctx, int asked)
 {
   struct linuxaio_map *map = (struct linuxaio_map *)(uintptr_t)ctx;
@@ -415,8 +406,7 @@ linuxaio_ring_install (EV_P_ aio_context_t ctx, int asked)
 }
 
 /* whether an error is about what others may have used up, not about this host */
-ecb_cold
-static int
+ecb_cold static int
 linuxaio_may_pass (int error)
 {
   return error == -EAGAIN || error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -ENOSPC;
@@ -427,8 +417,7 @@ linuxaio_may_pass (int error)
  * again after EV_LINUXAIO_WORTH more wishes. If this host cannot do AIO at all, the loop
  * becomes one of the epoll backend.
  */
-ecb_cold
-static void
+ecb_cold static void
 linuxaio_ring_open (EV_P)
 {
   int asked = linuxaio.rings ? EV_LINUXAIO_RING_NEXT : EV_LINUXAIO_RING_FIRST;
@@ -456,8 +445,7 @@ linuxaio_ring_open (EV_P)
 }
 
 /* all rings are full. returns an empty one that was marked full for lack of memory, else a new one, else 0 */
-ecb_cold
-static LINUXAIO_RING *
+ecb_cold static LINUXAIO_RING *
 linuxaio_ring_more (EV_P)
 {
   LINUXAIO_RING *ring;
@@ -479,8 +467,7 @@ linuxaio_ring_more (EV_P)
 }
 
 /* returns a ring with room for that many requests, 0 if there is none and none is to be had */
-inline_speed
-LINUXAIO_RING *
+inline_speed LINUXAIO_RING *
 linuxaio_ring_find (EV_P_ int count)
 {
   LINUXAIO_RING *ring;
@@ -493,8 +480,7 @@ linuxaio_ring_find (EV_P_ int count)
 }
 
 /* whether an fd on epoll may move now */
-inline_size
-int
+inline_size int
 linuxaio_may_enter (EV_P_ LINUXAIO_FD *f)
 {
   return f->place <= LINUXAIO_ON_EPOLL /* or LINUXAIO_ANEW */
@@ -506,8 +492,7 @@ linuxaio_may_enter (EV_P_ LINUXAIO_FD *f)
 /* requests */
 
 /* moves the score of an fd: up for what is cheaper in a ring, down for what is cheaper on epoll */
-inline_size
-void
+inline_size void
 linuxaio_score (LINUXAIO_FD *f, int change)
 {
   int score = f->score + change;
@@ -516,8 +501,7 @@ linuxaio_score (LINUXAIO_FD *f, int change)
 }
 
 /* makes the next linuxaio_poll look at the fd */
-inline_speed
-void
+inline_speed void
 linuxaio_rearm (EV_P_ int fd)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
@@ -530,8 +514,7 @@ linuxaio_rearm (EV_P_ int fd)
 }
 
 /* first use of a ring by an fd: what never changes of its requests */
-ecb_noinline
-static void
+ecb_noinline static void
 linuxaio_requests_new (EV_P_ int fd)
 {
   LINUXAIO_REQUEST *r = (LINUXAIO_REQUEST *)ev_malloc (sizeof (*r) * 2);
@@ -550,8 +533,7 @@ linuxaio_requests_new (EV_P_ int fd)
 }
 
 /* the directions of an fd that are wanted, but neither queued nor in flight: EV_READ, EV_WRITE */
-inline_speed
-int
+inline_speed int
 linuxaio_lacks (EV_P_ int fd)
 {
   LINUXAIO_REQUEST *r = anfds [fd].aio.request;
@@ -564,8 +546,7 @@ linuxaio_lacks (EV_P_ int fd)
 }
 
 /* queues a direction of an fd */
-inline_speed
-void
+inline_speed void
 linuxaio_queue (EV_P_ LINUXAIO_RING *ring, LINUXAIO_REQUEST *r)
 {
   r->phase = LINUXAIO_QUEUED;
@@ -578,8 +559,7 @@ linuxaio_queue (EV_P_ LINUXAIO_RING *ring, LINUXAIO_REQUEST *r)
 }
 
 /* takes a request off its queue again */
-ecb_cold
-static void
+ecb_cold static void
 linuxaio_unqueue (LINUXAIO_REQUEST *r)
 {
   LINUXAIO_RING *ring = r->ring;
@@ -633,8 +613,7 @@ linuxaio_drop (EV_P_ LINUXAIO_FD *f)
 }
 
 /* the greater phase of the two requests. a cancelled one is never beside one in flight: linuxaio_drop takes both */
-inline_size
-int
+inline_size int
 linuxaio_phase (LINUXAIO_FD *f)
 {
   if (!f->request)
@@ -670,8 +649,7 @@ linuxaio_kind_good (int fd, int events)
 }
 
 /* tells epoll what is wanted of an fd, see epoll_modify. an fd that it refuses is killed, and so is what we know of it */
-inline_speed
-void
+inline_speed void
 linuxaio_tell_epoll (EV_P_ int fd, int oev)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
@@ -717,15 +695,14 @@ linuxaio_to_ring (EV_P_ int fd)
     {
       evsys_epoll_ctl (backend_fd, EPOLL_CTL_DEL, fd, 0, 0);
       ++anfds [fd].egen;
-      --linuxaio.epollcnt;
+      linuxaio.epollcnt -= (anfds [fd].emask & (EV_READ | EV_WRITE)) != 0;
     }
 
   anfds [fd].aio.place = LINUXAIO_IN_RING;
 }
 
 /* whether an fd in a ring stays there. one that waits for the event of a cancel is better off on epoll meanwhile */
-inline_size
-int
+inline_size int
 linuxaio_stays (EV_P_ LINUXAIO_FD *f)
 {
   int phase = linuxaio_phase (f);
@@ -737,8 +714,7 @@ linuxaio_stays (EV_P_ LINUXAIO_FD *f)
 }
 
 /* decides where a watched fd lives. returns the ring for the requests that it lacks, 0: it lives on epoll */
-inline_speed
-LINUXAIO_RING *
+inline_speed LINUXAIO_RING *
 linuxaio_decide (EV_P_ int fd, int lacks)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
@@ -783,8 +759,7 @@ linuxaio_decide (EV_P_ int fd, int lacks)
  * finds another ring for it, or epoll. Anything else: the file is not for a ring, or was
  * closed, or a filter forbids the call by now. Returns how many requests are dealt with.
  */
-ecb_cold
-static int
+ecb_cold static int
 linuxaio_submit_error (EV_P_ LINUXAIO_RING *ring, int done, int error)
 {
   int full  = !error || error == -EAGAIN;
@@ -839,8 +814,7 @@ linuxaio_submit (EV_P_ LINUXAIO_RING *ring)
 }
 
 /* sees to it that the kernel holds all that is wanted of an fd */
-inline_speed
-void
+inline_speed void
 linuxaio_arm (EV_P_ int fd)
 {
   int events = anfds [fd].events;
@@ -874,8 +848,7 @@ linuxaio_arm (EV_P_ int fd)
 }
 
 /* arms what is on the re-arm list */
-inline_speed
-void
+inline_speed void
 linuxaio_arm_all (EV_P)
 {
   while (linuxaio.rearm != LINUXAIO_LAST)
@@ -888,8 +861,7 @@ linuxaio_arm_all (EV_P)
     }
 }
 
-inline_speed
-void
+inline_speed void
 linuxaio_submit_all (EV_P)
 {
   LINUXAIO_RING *ring;
@@ -910,8 +882,7 @@ linuxaio_submit_all (EV_P)
  */
 
 /* makes the next linuxaio_poll ask whether the fd can be written to */
-ecb_noinline
-static void
+ecb_noinline static void
 linuxaio_probe_begin (EV_P_ int fd)
 {
   struct pollfd *p;
@@ -926,8 +897,7 @@ linuxaio_probe_begin (EV_P_ int fd)
 }
 
 /* what poll (2) or a request has reported, as libev's events */
-inline_size
-int
+inline_size int
 linuxaio_events (int revents)
 {
   return (revents & (POLLOUT | POLLERR | POLLHUP) ? EV_WRITE : 0)
@@ -935,8 +905,7 @@ linuxaio_events (int revents)
 }
 
 /* asks the probes if the loop is going to sleep, else arms them: an outer loop may sleep on the epoll fd next */
-ecb_noinline
-static void
+ecb_noinline static void
 linuxaio_probe (EV_P_ int ask)
 {
   int i;
@@ -974,8 +943,7 @@ linuxaio_probe (EV_P_ int ask)
 /* events */
 
 /* learns from an event of an fd. where the backend chooses, events alone do not get the score below 0 */
-inline_size
-void
+inline_size void
 linuxaio_learn (EV_P_ LINUXAIO_FD *f, int events)
 {
   if (!linuxaio.threshold)
@@ -990,8 +958,7 @@ linuxaio_learn (EV_P_ LINUXAIO_FD *f, int events)
  * Takes an event of a ring. The kernel reports bits that nobody has asked for, and 0
  * for a file that had nothing to say after all (fs/aio.c: aio_poll).
  */
-inline_speed
-void
+inline_speed void
 linuxaio_complete (EV_P_ const struct io_event *event)
 {
   LINUXAIO_REQUEST *r = (LINUXAIO_REQUEST *)(uintptr_t)event->obj;
@@ -1019,8 +986,7 @@ linuxaio_complete (EV_P_ const struct io_event *event)
 }
 
 /* takes what is in the rings, returns whether there was something */
-inline_speed
-int
+inline_speed int
 linuxaio_reap (EV_P)
 {
   LINUXAIO_RING *ring;
@@ -1186,8 +1152,7 @@ linuxaio_epoll_events (EV_P_ int eventcnt)
 }
 
 /* whether this process is a child that has inherited the loop and not looked at it since */
-inline_size
-int
+inline_size int
 linuxaio_forked (EV_P)
 {
   return linuxaio.alive && !*(volatile char *)linuxaio.alive;
@@ -1213,8 +1178,7 @@ linuxaio_hold_all (EV_P_ int ask)
  * whether it does, for the kernel signals it after it has stored the event. So epoll_wait
  * takes it in the first such poll that finds nothing, and in each LINUXAIO_SKIPSth after.
  */
-ecb_noinline
-static void
+ecb_noinline static void
 linuxaio_poll_all (EV_P_ ev_tstamp timeout)
 {
   int nowait = timeout <= LINUXAIO_TS (0.);
@@ -1310,8 +1274,7 @@ linuxaio_release (EV_P_ int fd)
 }
 
 /* the fd may be another file now */
-inline_size
-void
+inline_size void
 linuxaio_renew (EV_P_ int fd)
 {
   if (anfds [fd].aio.place == LINUXAIO_IN_RING)
@@ -1326,8 +1289,7 @@ linuxaio_renew (EV_P_ int fd)
 }
 
 /* whether the kernel does not need to hear of a change, or is told only after a probe */
-inline_speed
-int
+inline_speed int
 linuxaio_spared (EV_P_ int fd, int nev)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
@@ -1351,8 +1313,7 @@ linuxaio_spared (EV_P_ int fd, int nev)
   return 0;
 }
 
-ecb_noinline
-static void
+ecb_noinline static void
 linuxaio_change (EV_P_ int fd, int oev, int nev)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
@@ -1392,8 +1353,7 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
 }
 
 /* microseconds of busy polling that the environment asks for, as seconds */
-ecb_cold
-static ev_tstamp
+ecb_cold static ev_tstamp
 linuxaio_busy_env (void)
 {
   const char *text = enable_secure () ? 0 : getenv ("LIBEV_BUSY_POLL");
@@ -1419,8 +1379,7 @@ linuxaio_busy_set (EV_P_ ev_tstamp seconds)
     linuxaio.wishes = EV_LINUXAIO_WORTH;
 }
 
-inline_size
-int
+inline_size int
 linuxaio_init (EV_P_ int flags)
 {
   if (!epoll_init (EV_A_ flags))
@@ -1443,8 +1402,7 @@ linuxaio_init (EV_P_ int flags)
  * Removes the rings, which takes 35 ms for each, and all that depends on them. In a forked
  * child the rings do not exist; a ring of another loop may be at the same address.
  */
-ecb_cold
-static void
+ecb_cold static void
 linuxaio_rings_remove (EV_P)
 {
   int fd;
@@ -1482,8 +1440,7 @@ linuxaio_rings_remove (EV_P)
 }
 
 /* makes a new epoll set. rings stay, unless this is a child, or the bell cannot be registered */
-ecb_cold
-static void
+ecb_cold static void
 linuxaio_fork (EV_P)
 {
   int fd;
@@ -1518,8 +1475,7 @@ linuxaio_fork (EV_P)
       }
 }
 
-ecb_cold
-static void
+ecb_cold static void
 linuxaio_free (EV_P)
 {
   int fd;
@@ -1537,8 +1493,7 @@ linuxaio_free (EV_P)
   ev_free (linuxaio.probes);
 }
 
-inline_size
-void
+inline_size void
 linuxaio_destroy (EV_P)
 {
   epoll_destroy (EV_A);
@@ -1546,8 +1501,7 @@ linuxaio_destroy (EV_P)
 }
 
 /* AIO does not work on this host, and there is no ring: the loop is one of the epoll backend from this poll on */
-ecb_cold
-static void
+ecb_cold static void
 linuxaio_resign (EV_P_ ev_tstamp timeout)
 {
   linuxaio_arm_all (EV_A); /* writers that epoll has not heard of */
@@ -1567,8 +1521,7 @@ linuxaio_resign (EV_P_ ev_tstamp timeout)
 /* what programs call */
 
 /* adds up where the fds and the rings are */
-ecb_cold
-static void
+ecb_cold static void
 linuxaio_gauges (EV_P_ struct ev_linuxaio_stats *s)
 {
   unsigned count [LINUXAIO_IN_RING + 1];
