@@ -319,9 +319,7 @@ static void
 linuxaio_bell_signal (EV_P)
 {
   const uint64_t one = 1;
-  int unused = write (linuxaio.bell, &one, sizeof (one));
-
-  (void)unused;
+  int unused ecb_unused = write (linuxaio.bell, &one, sizeof (one));
 }
 
 /* makes the page that tells of forks, returns 0 or an error */
@@ -861,16 +859,6 @@ linuxaio_arm_all (EV_P)
     }
 }
 
-inline_speed void
-linuxaio_submit_all (EV_P)
-{
-  LINUXAIO_RING *ring;
-
-  for (ring = linuxaio.rings; ring; ring = ring->next)
-    if (ring->queuecnt)
-      linuxaio_submit (EV_A_ ring);
-}
-
 /*****************************************************************************/
 /* write interest beside a read */
 
@@ -1164,12 +1152,16 @@ static void linuxaio_resign (EV_P_ ev_tstamp timeout);
 static void
 linuxaio_hold_all (EV_P_ int ask)
 {
+  LINUXAIO_RING *ring;
+
   linuxaio_arm_all (EV_A);
 
   if (linuxaio.probecnt)
     linuxaio_probe (EV_A_ ask);
 
-  linuxaio_submit_all (EV_A);
+  for (ring = linuxaio.rings; ring; ring = ring->next)
+    if (ring->queuecnt)
+      linuxaio_submit (EV_A_ ring);
 }
 
 /*
