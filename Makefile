@@ -20,7 +20,7 @@
 #   make check-programs     Debian's programs, unmodified; TEST=
 #   make check-examples     the examples of the manual and of README
 #   make check-soak         an echo service, for some seconds
-#   make check-bench-counters    system calls for an operation
+#   make check-bench        system calls for an operation
 #   make check-packaging    patches, scripts, installation, compilers, the ABI
 #   make check-older-libev  the backend in libev 4.24
 #
