@@ -4,7 +4,6 @@
 #   make bench-emulated     instructions of an operation, user space and kernel, on two kernels
 #   make bench              the same in time, in pairs: ROUNDS=20 MINUTES=15
 #   make bench-calls        system calls of an operation
-#   make bench-latency      answers of servers at a constant rate: RATES="10 50 80"
 #   make bench-report       all of what was measured as one page, build/bench/report.html
 #   make bench-readme       ten rows of it, for README
 #   make check-bench        system calls of the rows of a short run: no more than they may be
@@ -21,10 +20,9 @@ CHECK_TARGETS += check-bench
 $(call needs,bench-emulated,python3 binutils cpio mmdebstrap qemu-system-x86)
 $(call needs,bench-emulated bench bench-calls,python3 libevent-dev libuv1-dev liburing-dev)
 $(call needs,bench-calls check-bench,python3 strace)
-$(call needs,bench-latency,python3 nghttp2-server util-linux)
 $(call needs,bench-report,python3 gnuplot-nox)
 
-.PHONY: bench bench-emulated bench-calls bench-latency bench-report bench-readme check-bench
+.PHONY: bench bench-emulated bench-calls bench-report bench-readme check-bench
 
 # adapter, flags, libraries; all static, as they run on other kernels as well
 BENCH_libev      := on-libev.h      -DBENCH_LINUXAIO_STATS -isystem $(INST)/include $(INST)/lib/libev.a -lm
@@ -46,11 +44,6 @@ $(BENCH_ALL): $(BENCH_OUT)/bench-%: $(wildcard tests/bench/*.[ch]) tests/bench/t
 $(BENCH_OUT)/count.so: tests/bench/count.c
 	@mkdir -p $(BENCH_OUT)
 	@$(CC) -O2 -Wall -Wextra -Wno-unused-parameter -shared -fPIC $< -o $@
-
-# runs on the libev that LD_LIBRARY_PATH names
-$(BENCH_OUT)/httpd: tests/bench/httpd.c $(BUILD)/inst.done
-	@mkdir -p $(BENCH_OUT)
-	@$(CC) -O2 -g -Wall -Wextra -Wno-unused-parameter $(CFLAGS) -isystem $(INST)/include $< -o $@ $(LDFLAGS) -L$(INST)/lib -lev
 
 bench-emulated: $(BENCH_ALL) $(BENCH_OUT)/count.so
 	@tests/bench/measure --how instructions $(BENCH_ARGS) $(if $(KERNELS),--kernels "$(KERNELS)")
