@@ -82,7 +82,9 @@ static const char linuxaio_ident [] ecb_attribute ((__used__)) = "ev_linuxaio " 
  * The table of prices: what moves the score of an fd, which is between -128 and
  * LINUXAIO_SCORE_MAX. In a ring an event costs 0.3 us more, a cancel 6 us, and setting
  * an fd anew 0.4 us, since its kind is asked again. On epoll a change of the mask costs
- * 0.6 us more. One cancel is enough to leave.
+ * 0.6 us more. One cancel is enough to leave, and so is one wait where the backend chooses: since
+ * 6.12.117 and 7.3.4 (398e3fa789aa) a kernel worker completes each request that had to
+ * wait and has an eventfd, which takes 2 - 3 times as long as epoll does.
  */
 enum
 {
@@ -90,6 +92,7 @@ enum
   LINUXAIO_PRICE_CHANGE = 2,  /* a gain: for a change after an event, if epoll would have to hear of it */
   LINUXAIO_PRICE_ANEW   = 4,  /* for an fd that is set anew after an event */
   LINUXAIO_PRICE_CANCEL = 64, /* for an fd that is stopped in flight */
+  LINUXAIO_PRICE_WAIT   = 64, /* where the backend chooses, for an event that was not there when its request was submitted */
   LINUXAIO_SCORE_ENTRY  = 32, /* backend chooses: this gets an fd into a ring, and 0 out of it again */
   LINUXAIO_SCORE_MAX    = 63
 };
@@ -180,13 +183,6 @@ evsys_getsockopt (int fd, int option)
   int res = evsys_result (getsockopt (fd, SOL_SOCKET, option, &value, &len));
 
   return res < 0 ? res : value;
-}
-
-/* poll (2) without waiting. EINVAL: more than RLIMIT_NOFILE */
-static int
-evsys_poll (struct pollfd *list, int count)
-{
-  return evsys_result (poll (list, count, 0));
 }
 
 /* reads the beginning of a small file as a string, an empty one if that fails */
@@ -549,6 +545,7 @@ linuxaio_queue (EV_P_ LINUXAIO_RING *ring, LINUXAIO_REQUEST *r)
 {
   r->phase = LINUXAIO_QUEUED;
   r->ring  = ring;
+  r->turn  = linuxaio.turn;
   r->iocb.aio_resfd = linuxaio.bell;
 
   ring->queue [ring->queuecnt++] = &r->iocb;
@@ -900,7 +897,7 @@ linuxaio_probe (EV_P_ int ask)
 
   if (ask)
     {
-      evsys_poll (linuxaio.probes, linuxaio.probecnt);
+      poll (linuxaio.probes, linuxaio.probecnt, 0); /* an error finds none of them writable */
       ++linuxaio.stats.probe_calls;
     }
 
@@ -970,6 +967,10 @@ linuxaio_complete (EV_P_ const struct io_event *event)
 
   ++linuxaio.stats.completed;
   linuxaio_learn (EV_A_ &anfds [fd].aio, events);
+
+  if (linuxaio.threshold && r->turn != linuxaio.turn)
+    linuxaio_score (&anfds [fd].aio, -LINUXAIO_PRICE_WAIT);
+
   fd_event (EV_A_ fd, events);
 }
 
@@ -1185,6 +1186,7 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
   linuxaio.patience = LINUXAIO_PATIENCE;
   linuxaio_hold_all (EV_A_ !nowait);
   reaped = linuxaio_reap (EV_A);
+  ++linuxaio.turn; /* events that come from now on had to wait */
 
   /* do not sleep when fds are to be armed again, or the callbacks of killed ones are pending */
   if (linuxaio.rearm != LINUXAIO_LAST || fdchangecnt)

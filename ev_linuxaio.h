@@ -166,6 +166,7 @@ typedef struct
   struct iocb iocb;        /* first: the kernel names the request by its address */
   struct linuxaio_ring *ring; /* that it was queued for last */
   enum linuxaio_phase phase;
+  unsigned turn;           /* linuxaio.turn when it was queued */
 } LINUXAIO_REQUEST;
 
 /* where an fd lives. those up to LINUXAIO_ON_EPOLL may move to a ring */
@@ -197,6 +198,7 @@ struct linuxaio_state
 
   int rearm;                 /* first fd + 1 of the re-arm list: what the next poll looks at */
   int epollcnt;              /* fds that are, or may be, in the epoll set */
+  unsigned turn;             /* moves on when a poll has taken what was there at submission */
   int threshold;             /* score that gets an fd into a ring: 0 unless the backend chooses */
   int wishes;                /* events, on epoll, of fds that should be in a ring; stops at EV_LINUXAIO_WORTH */
 
