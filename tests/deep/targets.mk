@@ -51,7 +51,7 @@ check-analysis: $(BUILD)/inst.done
 check-coverage: $(BUILD)/inst.done
 	@rm -rf $(BUILD)/coverage
 	@$(MAKE) TEST_OUT=$(BUILD)/coverage INSTRUMENT="--coverage -fprofile-update=atomic -include tests/deep/exit.h" QUICK=1 $(DEEP_CHECKS)
-	@gcovr --root . --gcov-ignore-parse-errors --filter '.*/ev_linuxaio\.c$$' --print-summary --fail-under-line 100 $(BUILD)/coverage/*/libev.gcda
+	@gcovr --root . --gcov-ignore-parse-errors --filter '.*/ev_linuxaio\.c$$' --print-summary --fail-under-line 100 $(BUILD)/coverage
 
 check-mutants: $(DEEP_CHECKS)
 	@tests/deep/mutants $(BUILD)
