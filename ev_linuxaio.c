@@ -702,10 +702,14 @@ linuxaio_stays (EV_P_ LINUXAIO_FD *f)
 {
   int phase = linuxaio_phase (f);
 
-  if (phase != LINUXAIO_IDLE)
-    return phase != LINUXAIO_CANCELLED;
+  if (phase == LINUXAIO_CANCELLED)
+    return 0;
 
-  return linuxaio.threshold ? f->score > 0 : f->score >= 0;
+  /* where the backend chooses, leaving is worth the cancel of the other direction */
+  if (linuxaio.threshold)
+    return f->score > 0;
+
+  return phase != LINUXAIO_IDLE || f->score >= 0;
 }
 
 /* decides where a watched fd lives. returns the ring for the requests that it lacks, 0: it lives on epoll */
