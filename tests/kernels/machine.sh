@@ -68,7 +68,7 @@ end_initramfs ()
 # boot CPUS MEGABYTES [OPTION...]: run the machine until it switches itself off
 boot ()
 {
-  image=$(find "$work/kernel/boot" "$work/kernel/usr/lib/modules" -name 'vmlinu[xz]*' -type f)
+  image=$(find "$work/kernel" -name 'vmlinu[xz]*' -type f)
   with=$(machine "$arch")
   cpus=$1
   megabytes=$2
