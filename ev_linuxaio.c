@@ -73,7 +73,7 @@ static const char linuxaio_ident [] ecb_attribute ((__used__)) = "ev_linuxaio " 
 # define EV_LINUXAIO_RING_NEXT 1022
 #endif
 
-/* the first ring is made after so many events of fds that should be in one. it takes 80 us, and its removal 40 ms */
+/* the first ring is made after so many events of fds that should be in one. it takes 80 us, and its removal 35 ms */
 #ifndef EV_LINUXAIO_WORTH
 # define EV_LINUXAIO_WORTH 1000
 #endif
@@ -139,7 +139,7 @@ evsys_io_setup (unsigned requests, aio_context_t *ctx)
   return evsys_result (syscall (SYS_io_setup, (long)requests, ctx));
 }
 
-/* waits for two RCU grace periods, 30 - 50 ms (fs/aio.c: kill_ioctx). EINVAL: not of this process */
+/* waits for two RCU grace periods, some 35 ms (fs/aio.c: kill_ioctx). EINVAL: not of this process */
 static int
 evsys_io_destroy (aio_context_t ctx)
 {
