@@ -28,7 +28,7 @@ int knob_first = 62, knob_next = 1022, knob_worth = 1000;
 #endif
 int fault_ring;
 int fault_used, fault_epfd;
-unsigned long fault_calls [FAULT_COUNT], fault_failures;
+unsigned long fault_calls [FAULT_COUNT], fault_failures, fault_told;
 long (*fault_kernel) (long number, const long *a);
 void (*fault_fenced) (int release);
 void (*fault_looked) (struct timespec *ts);
@@ -220,6 +220,8 @@ int
 fault_epoll_ctl (int epfd, int op, int fd, struct epoll_event *event)
 {
   int res;
+
+  ++fault_told;
 
   if (op == EPOLL_CTL_ADD && event->events & EPOLLET)
     {

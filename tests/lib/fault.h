@@ -56,6 +56,7 @@ void fault_mend (int call);                    /* it fails no more */
 extern unsigned long fault_calls [FAULT_COUNT];
 extern unsigned long fault_failures;           /* arranged ones that have happened */
 extern int fault_used;                         /* was anything arranged */
+extern unsigned long fault_told;               /* calls of epoll_ctl, also before */
 
 /* what is wrong with the rings that io_setup makes */
 enum fault_ring

@@ -307,6 +307,7 @@ start_pretending (int count, int events)
         start (p [i]);
     }
 
+  close (0); /* the bell may have that number */
   run ();
   run ();
   ev_linuxaio_busy_poll (EV_A_ 0.);
@@ -412,6 +413,36 @@ TEST (ring_that_takes_no_more_is_followed_by_another, COLD)
   for (i = 0; i < PAIRS; ++i)
     serve (p [i]);
 
+  stop_pretending ();
+}
+
+/* write interest that has come by a probe is far behind in the queue, and is taken back */
+TEST (refused_request_takes_that_of_the_other_direction_along, COLD)
+{
+  int i, both = 0;
+
+  start_pretending (PAIRS, EV_READ);
+
+  for (i = 0; i < PAIRS; ++i)
+    complete (p [i], POLLIN, POLLIN);
+
+  run ();
+
+  for (i = 0; i < PAIRS; ++i)
+    {
+      stop (p [i]);
+      ev_io_modify (&p [i]->io, EV_READ | EV_WRITE);
+      start (p [i]);
+    }
+
+  fault_arrange (FAULT_io_submit, EPERM, 1, 0);
+  run ();
+
+  for (i = 0; i < PAIRS; ++i)
+    both += held (p [i], POLLIN) && held (p [i], POLLOUT);
+
+  must_be (both, ==, PAIRS - 1);
+  must_be (kernel.heldcnt, ==, both * 2);
   stop_pretending ();
 }
 
@@ -668,6 +699,9 @@ TEST (epoll_fd_is_readable_while_there_is_an_event, COLD)
 
   for (round = 0; round < 10; ++round)
     {
+      if (round == 3)
+        ev_loop_fork (EV_A);
+
       /* with something on epoll, epoll is asked each time */
       if (round == 5)
         {
