@@ -34,14 +34,27 @@ gather (int from, int to)
     crowd [from] = reader ();
 }
 
-/* each is told of a byte, while the loop sleeps: nothing else wakes it up */
+/* each is told of its byte, once; while the loop sleeps, as nothing else wakes it up. and of another, all at once */
 static inline void
 serve (int from, int to)
 {
-  for (; from < to; ++from)
+  int i, before = places;
+
+  for (i = from; i < to; ++i)
     {
-      crowd [from]->count = 0;
-      put (crowd [from]->peer);
-      run_until (crowd [from]->count, ==, 1);
+      crowd [i]->count = 0;
+      put (crowd [i]->peer);
+      run_until (crowd [i]->count, ==, 1);
     }
+
+  must_be (places, ==, before + to - from);
+
+  for (i = from; i < to; ++i)
+    put (crowd [i]->peer);
+
+  run_until (places, >=, before + 2 * (to - from));
+  settle (EV_A);
+
+  for (i = from; i < to; ++i)
+    must_be (crowd [i]->count, ==, 2);
 }
