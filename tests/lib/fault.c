@@ -102,14 +102,9 @@ hit (int call)
   return errno = plan [call].error;
 }
 
-struct ring
-{
-  unsigned id, nr, head, tail, magic, compat_features, incompat_features, header_length;
-};
-
 /* the kernel takes note of head and tail only, so the rest of a header can be spoilt */
 static void
-spoil (struct ring *ring)
+spoil (struct fault_map *ring)
 {
   switch (fault_ring)
     {
@@ -133,7 +128,7 @@ io_setup (const long *a)
   long res = hit (FAULT_io_setup) ? -1 : kernel (SYS_io_setup, a);
 
   if (res >= 0)
-    spoil (*(struct ring **)a [1]);
+    spoil (*(struct fault_map **)a [1]);
 
   return res;
 }

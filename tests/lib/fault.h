@@ -58,6 +58,12 @@ extern unsigned long fault_failures;           /* arranged ones that have happen
 extern int fault_used;                         /* was anything arranged */
 extern unsigned long fault_told;               /* calls of epoll_ctl, also before */
 
+/* the beginning of what io_setup maps */
+struct fault_map
+{
+  unsigned id, nr, head, tail, magic, compat_features, incompat_features, header_length;
+};
+
 /* what is wrong with the rings that io_setup makes */
 enum fault_ring
 {

@@ -30,14 +30,6 @@ stats (void)
 }
 
 static void
-change (probe *p, int events)
-{
-  stop (p);
-  ev_io_modify (&p->io, events);
-  start (p);
-}
-
-static void
 event (probe *p)
 {
   int before = p->count;
@@ -280,8 +272,7 @@ TEST (epoll_is_told_once_of_what_is_new_to_it, COLD | MIXED)
   must_be (fault_told, ==, told);
   stop (p);
   poll_once ();
-  ev_io_modify (&p->io, EV_WRITE);
-  start (p);
+  change (p, EV_WRITE);
   poll_once ();
   must_be (fault_told, ==, told + 1);
 }

@@ -8,6 +8,14 @@ poll_once (void)
   ev_run (EV_A_ EVRUN_NOWAIT);
 }
 
+static inline void
+change (probe *p, int events)
+{
+  stop (p);
+  ev_io_modify (&p->io, events);
+  start (p);
+}
+
 /* what a ring can serve is in one from now on, if there is one to be had */
 static inline void
 enter_rings (void)
