@@ -152,7 +152,7 @@ int rings (unsigned long inodes [RINGS]);/* that are mapped; the inodes of the f
           {                                                               \
             ev_run (EV_A_ EVRUN_ONCE);                                    \
                                                                           \
-            if (guard_.over) /* also if it is so: the loop has slept through */ \
+            if (guard_.over && !(cond))                                   \
               {                                                           \
                 snprintf (values_, sizeof (values_), __VA_ARGS__);        \
                 give_up (__FILE__, __LINE__, "waited in vain for: %s%s", text, values_); \
