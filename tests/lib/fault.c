@@ -111,6 +111,7 @@ spoil (struct fault_map *ring)
       case FAULT_RING_MAGIC    : ring->magic             = ~ring->magic; break;
       case FAULT_RING_FEATURES : ring->incompat_features = 1; break;
       case FAULT_RING_HEADER   : ring->header_length     = 64; break;
+      case FAULT_RING_EMPTY    : ring->nr                = 1; break;
       case FAULT_RING_READ_ONLY: ring->magic             = 0;
                                  mprotect (ring, sizeof (*ring), PROT_READ); break;
     }

@@ -72,7 +72,8 @@ enum fault_ring
   FAULT_RING_FEATURES,
   FAULT_RING_HEADER,
   FAULT_RING_READ_ONLY, /* gVisor's: no magic, and it cannot be written */
-  FAULT_RINGS
+  FAULT_RINGS,
+  FAULT_RING_EMPTY = FAULT_RINGS /* not for random programs: those in their corpus would change */
 };
 
 extern int fault_ring;

@@ -48,7 +48,7 @@ TEST (host_without_aio_is_found_out_once, COLD | MIXED)
   static const struct { int call, error, ring; } cases [] = {
     { FAULT_io_setup, ENOSYS, 0 }, { FAULT_io_setup, EPERM , 0 }, { FAULT_io_setup, EINVAL, 0 }, { FAULT_io_setup, EACCES, 0 },
     { FAULT_madvise , EINVAL, 0 }, { FAULT_io_setup, 0, FAULT_RING_MAGIC }, { FAULT_io_setup, 0, FAULT_RING_FEATURES },
-    { FAULT_io_setup, 0, FAULT_RING_HEADER }, { FAULT_io_setup, 0, FAULT_RING_READ_ONLY }
+    { FAULT_io_setup, 0, FAULT_RING_HEADER }, { FAULT_io_setup, 0, FAULT_RING_READ_ONLY }, { FAULT_io_setup, 0, FAULT_RING_EMPTY }
   };
   unsigned i;
 
