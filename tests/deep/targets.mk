@@ -2,7 +2,7 @@
 #
 #   make check-deep         sanitizers, valgrind, static analysis
 #   make check-coverage     make check's programs reach every line of the backend
-#   make check-mutants      N=60 SEED=1 IN=function JOBS=2 AGAIN=1: see tests/deep/mutants
+#   make check-mutants      N=60 SEED=1 IN=function JOBS=4 AGAIN=1: see tests/deep/mutants
 
 DEEP_CHECKS := check-behaviour check-rings check-random
 $(call needs,check-deep check-coverage check-mutants,$(foreach t,$(DEEP_CHECKS),$(PACKAGES_$(t))))
