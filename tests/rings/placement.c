@@ -203,11 +203,19 @@ TEST (first_ring_is_made_when_the_loop_has_handled_enough, COLD)
 TEST (new_fd_is_in_the_ring_at_once, RING)
 {
   struct world_object file;
-  probe *p = reader (), *other;
+  probe *p = reader (), *t = terminal_reader (), *other;
   int tries = 0, calls = 0, before, i;
 
   event (p);
+  event (t);
   must_be (stats ().ring_fds, ==, 1);
+  change (t, EV_WRITE);
+  poll_once ();
+  change (t, EV_READ);
+  poll_once ();
+  stop (t);
+  put (t->peer);
+  must (wait_for (t->io.fd, POLLIN));
   must_be (world_make (&file, WORLD_MEMFD), ==, 1);
   other = watch (file.fd [0], EV_READ); /* epoll does not take it */
   poll_once ();
@@ -564,6 +572,7 @@ TEST (write_interest_beside_a_read_is_asked_about_before_the_kernel_is_told, COL
 {
   probe *p = reader (), *w = probe_for (p->io.fd, EV_WRITE);
   unsigned long before;
+  int i;
 
   /* what was set anew, it was not before */
   start (w);
@@ -579,15 +588,32 @@ TEST (write_interest_beside_a_read_is_asked_about_before_the_kernel_is_told, COL
   must_be (stats ().probe_hits, ==, 1);
 
   /* asked in vain: the kernel is told */
+  event (p);
   fill (p->io.fd);
   start (w);
   settle (EV_A);
+  must_be (stats ().probe_calls, ==, 2);
   must_be (w->count, ==, 2);
 
   while (get (p->peer) > 0)
     ;
 
   run_until (w->count, ==, 3);
+
+  /* then it is not asked at once, but later it is */
+  before = stats ().probe_calls;
+
+  for (i = 0; i < LONG && stats ().probe_calls == before; ++i)
+    {
+      stop (w);
+      event (p);
+      w->count = 0;
+      start (w);
+      run_until (w->count, ==, 1);
+    }
+
+  must_be (i, >, 1);
+  must_be (stats ().probe_calls, ==, before + 1);
 
   /* not the other way round */
   event (p);
