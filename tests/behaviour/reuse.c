@@ -51,6 +51,21 @@ TEST (watcher_set_to_a_new_file_of_the_same_number_is_served, ALL)
     }
 }
 
+/* the loop hears of the new file only while nobody watches it */
+TEST (watcher_of_a_new_file_that_is_stopped_at_once_is_served_later, ALL)
+{
+  probe *p = reader ();
+
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  stop (p);
+  replace (p);
+  renew (p);
+  stop (p);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  start (p);
+  talk (p, 3);
+}
+
 /* closed first, stopped after, as programs do that free a connection from the outside in */
 TEST (watcher_of_a_closed_file_can_be_stopped, ALL)
 {
