@@ -1,10 +1,10 @@
 /*
  * Runs the tests, each in a process of its own, over the loops it names.
  *
- *   PROGRAM [-t PART_OF_NAME] [-l LOOP] [-j JOBS] [-f FILE] [-n]
+ *   PROGRAM [-t PART_OF_NAME] [-l LOOP] [-j JOBS] [-f FILE] [-n] [-s]
  *
  * -f: failures are written to FILE, too. -n: the first test that fits is run, and in
- * this process, for a debugger. PATIENCE in the environment multiplies all limits of time.
+ * this process, for a debugger. -s: this machine is shared, tests that need it alone are left out. PATIENCE in the environment multiplies all limits of time.
  *
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
@@ -61,7 +61,7 @@ static test *tests, **last = &tests;
 static struct loop_kind *kind;
 static const char *part = "", *loop_name = "";
 static FILE *failures;
-static int forking = 1, jobs = 4; /* they sleep most of the time */
+static int forking = 1, sharing, jobs = 4; /* they sleep most of the time */
 static int passed, failed, skipped;
 static int elsewhere; /* tests that another flavour runs */
 
@@ -466,7 +466,7 @@ main (int argc, char **argv)
 
   setlinebuf (stdout);
 
-  while ((opt = getopt (argc, argv, "t:l:j:f:n")) != -1)
+  while ((opt = getopt (argc, argv, "t:l:j:f:ns")) != -1)
     switch (opt)
       {
         case 't': part = optarg; break;
@@ -474,10 +474,11 @@ main (int argc, char **argv)
         case 'j': jobs = atoi (optarg) < JOBS ? atoi (optarg) : JOBS; break;
         case 'f': failures = fopen (optarg, "ae"); break;
         case 'n': forking = 0; break;
+        case 's': sharing = 1; break;
         default : return 2;
       }
 
-  if (!(run_all (0) + run_all (ALONE) + elsewhere))
+  if (!(run_all (0) + (sharing ? 0 : run_all (ALONE)) + elsewhere))
     {
       fprintf (stderr, "check-%s: no test is called TEST=%s and runs on LOOP=%s\n", program_invocation_short_name, part, loop_name);
       return 2;
