@@ -13,11 +13,11 @@
 
 #include "fixture.h"
 
-struct ev_loop *loop;
+__thread struct ev_loop *loop;
+__thread int places;
 unsigned backend;
-int places;
 
-static int fence [2];    /* what settle sends its bytes through */
+static __thread int fence [2]; /* what settle sends its bytes through */
 static int fds_before;
 static int blocks;       /* allocated through libev's allocator */
 static pid_t owner;      /* of the temporary directory */
@@ -102,6 +102,13 @@ pause_for (int milliseconds)
 }
 
 static void
+open_fence (void)
+{
+  if (!fence [1])
+    sockets (fence);
+}
+
+static void
 fence_cb (EV_P_ ev_io *w, int revents)
 {
   (void)revents;
@@ -115,6 +122,7 @@ settle (EV_P)
   ev_io io;
   int round, passed = 0;
 
+  open_fence ();
   ev_io_init (&io, fence_cb, fence [0], EV_READ);
   io.data = &passed;
 
@@ -178,6 +186,7 @@ force_ring (EV_P)
   ev_io io;
 
   /* something that a ring can serve has to be watched */
+  open_fence ();
   ev_io_init (&io, fence_cb, fence [0], EV_READ);
   ev_io_start (EV_A_ &io);
   ev_linuxaio_busy_poll (EV_A_ 1e-9);
@@ -256,7 +265,7 @@ fixture_setup (int alone)
     wait_for_quota ();
 
   ev_set_allocator (counting_alloc);
-  sockets (fence);
+  open_fence ();
   fds_before = open_fds ("anon_inode");
   loop = another_loop ();
 
@@ -344,14 +353,12 @@ probe_cb (EV_P_ ev_io *w, int revents)
 void *
 kept (size_t size)
 {
-  static struct block { struct block *next; } *all;
-  struct block *b = (struct block *)calloc (1, sizeof (*b) * 2 + size);
+  void *p = calloc (1, size);
 
-  must (b != 0);
-  b->next = all;
-  all     = b;
+  if (!p)
+    abort (); /* as libev does */
 
-  return b + 2;
+  return p;
 }
 
 probe *
@@ -460,6 +467,51 @@ talk (probe *p, int rounds)
     ping (p);
 
   silent (p);
+}
+
+void
+crowd_open (probe **p, int count)
+{
+  while (count--)
+    *p++ = reader ();
+}
+
+void
+crowd_told (probe **p, int count)
+{
+  int i, before = places;
+
+  for (i = 0; i < count; ++i)
+    {
+      p [i]->count = 0;
+      put (p [i]->peer);
+    }
+
+  run_until (places - before, >=, count);
+  settle (EV_A);
+
+  for (i = 0; i < count; ++i)
+    must_be (p [i]->count, ==, 1);
+
+  must_be (places - before, ==, count);
+}
+
+void
+serve_crowd (int count, int rounds)
+{
+  probe *p [CROWD_MAX];
+  int i;
+
+  crowd_open (p, count);
+
+  while (rounds--)
+    crowd_told (p, count);
+
+  for (i = 0; i < count; ++i)
+    {
+      stop_and_close (p [i]);
+      close (p [i]->peer);
+    }
 }
 
 void

@@ -117,7 +117,7 @@ void skip (const char *format, ...) __attribute__ ((noreturn, format (printf, 1,
 /*****************************************************************************/
 /* the loop */
 
-extern struct ev_loop *loop; /* of the running test; callbacks have their own of that name */
+extern __thread struct ev_loop *loop; /* of the running test; callbacks have their own of that name, and threads, too */
 extern unsigned backend;     /* of the running test: one of the above */
 
 unsigned backend_flag (void);            /* its bits for libev */
@@ -195,7 +195,7 @@ typedef struct probe
   int place;   /* of the last call among all calls of all probes, from 1 */
 } probe;
 
-extern int places; /* taken so far */
+extern __thread int places; /* taken so far */
 
 void *kept (size_t size);                /* memory, all zero, for a watcher that outlives its function */
 
@@ -217,6 +217,12 @@ void silent (probe *p);                  /* it is not called */
 void ping (probe *p);                    /* a byte comes, and it is called once */
 void talk (probe *p, int rounds);        /* a reader is called once for each byte */
 
+/* many readers */
+#define CROWD_MAX 300
+void crowd_open (probe **p, int count);
+void crowd_told (probe **p, int count);  /* a byte comes for each: all are told, once, and nobody else */
+void serve_crowd (int count, int rounds);/* of new ones, which are closed after that */
+
 /* a new watcher of any other kind, started, that counts its calls: counted (timer, &ticks, 0., 0.1) */
 void count_cb (EV_P_ void *w, int revents);
 #define counted(type, counter, ...)                                       \
@@ -234,18 +240,6 @@ void count_cb (EV_P_ void *w, int revents);
 
 void make (int kind, int fd [2]);        /* a kind of world.h. what happens to fd [1] makes fd [0] readable; -1: there is none */
 #define sockets(fd) make (WORLD_STREAM, fd)
-/*COMPAT*/
-#define counts(type, w, counter) (ev_set_cb (w, (void (*) (EV_P_ type *, int))count_cb), (w)->data = (counter))
-#define pipes(fd) make (WORLD_PIPE, fd)
-#define tcp_sockets(fd) make (WORLD_TCP, fd)
-#define udp_sockets(fd) make (WORLD_UDP, fd)
-#define pty(slave) ({ int fd_ [2]; make (WORLD_PTY, fd_); *(slave) = fd_ [0]; fd_ [1]; })
-static inline int tcp_listen (struct sockaddr_in *a) { int fd [2]; socklen_t l = sizeof (*a); make (WORLD_LISTEN, fd); getsockname (fd [0], (struct sockaddr *)a, &l); return fd [0]; }
-static inline int udp_bound (struct sockaddr_in *a) { int fd [2]; socklen_t l = sizeof (*a); make (WORLD_UDP_BOUND, fd); getsockname (fd [0], (struct sockaddr *)a, &l); return fd [0]; }
-#include <sys/signalfd.h>
-static inline int tcp_connect (const struct sockaddr_in *addr) { int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); int err = 0; if (connect (fd, (const struct sockaddr *)addr, sizeof (*addr))) err = errno; close (fd); return err; }
-static inline int usr1_fd (void) { sigset_t set; sigemptyset (&set); sigaddset (&set, SIGUSR1); sigprocmask (SIG_BLOCK, &set, 0); return signalfd (-1, &set, SFD_NONBLOCK | SFD_CLOEXEC); }
-/*COMPATEND*/
 int accepted (int listener);
 int connected_to (int listener);         /* a new socket, connected, or about to be */
 struct sockaddr_storage address_of (int fd, socklen_t *len);
@@ -276,7 +270,7 @@ void ends_well (pid_t pid);              /* with status 0 */
 void fixture_setup (int alone);
 void fixture_teardown (void);
 void temporary_directory (char *path, size_t size, pid_t pid);
-void progress (void);                    /* the test is not stuck */
+void progress (void);                    /* the test is not stuck: it says so itself, or a child of it */
 void unwatched (void);                   /* in a child of the test, whose end its parent sees */
 int patience_factor (void);
 

@@ -14,6 +14,7 @@
 #include <getopt.h>
 #include <stdarg.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -73,10 +74,9 @@ static struct job
 } running [JOBS];
 
 static int report_fd = -1;
-static pid_t test_pid;
 static int bottom;       /* frames below the test */
 static void *below_test; /* the lowest of them but one */
-static timer_t stall;
+static int *beats;       /* signs of progress, of a test and its children */
 
 void
 test_register (test *t)
@@ -145,19 +145,23 @@ skip (const char *format, ...)
 static void
 on_signal (int signum)
 {
-  if (signum == STALLED)
-    give_up ("", 0, "stuck: nothing has happened for %d seconds", STALL * patience_factor ());
+  static int seen, quiet;
 
-  give_up ("", 0, "killed by signal %d (%s)", signum, strsignal (signum));
+  if (signum != STALLED)
+    give_up ("", 0, "killed by signal %d (%s)", signum, strsignal (signum));
+
+  quiet = *beats == seen ? quiet + 1 : 0;
+  seen  = *beats;
+
+  if (quiet == 2)
+    give_up ("", 0, "stuck: nothing has happened for %d seconds", STALL * patience_factor ());
 }
 
 void
 progress (void)
 {
-  struct itimerspec t = { { 0, 0 }, { STALL * patience_factor (), 0 } };
-
-  if (forking && getpid () == test_pid)
-    timer_settime (stall, 0, &t, 0);
+  if (beats)
+    __atomic_add_fetch (beats, 1, __ATOMIC_RELAXED);
 }
 
 void
@@ -171,20 +175,24 @@ unwatched (void)
 static void
 watch_over (void)
 {
+  int half = STALL * patience_factor () / 2;
+  struct itimerspec every = { { half, 0 }, { half, 0 } };
   struct sigevent ev;
+  timer_t timer;
 
+  beats = (int *)mmap (0, sizeof (*beats), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   memset (&ev, 0, sizeof (ev));
   ev.sigev_notify  = SIGEV_THREAD_ID;
   ev.sigev_signo   = STALLED;
   ev._sigev_un._tid = syscall (SYS_gettid);
-  timer_create (CLOCK_MONOTONIC, &ev, &stall);
   signal (STALLED, on_signal);
   signal (SIGABRT, on_signal);
 
   if (!SANITIZED)
     signal (SIGSEGV, on_signal);
 
-  progress ();
+  if (timer_create (CLOCK_MONOTONIC, &ev, &timer) || timer_settime (timer, 0, &every, 0))
+    give_up ("", 0, "no timer: %s", strerror (errno));
 }
 
 static void __attribute__ ((noinline))
@@ -201,8 +209,7 @@ call_test (test *t)
 static void
 run_test (test *t)
 {
-  test_pid = getpid ();
-  backend  = kind->bit;
+  backend = kind->bit;
 
   if (forking)
     watch_over ();
