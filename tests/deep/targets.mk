@@ -2,7 +2,7 @@
 #
 #   make check-deep         sanitizers, valgrind, static analysis
 #   make check-coverage     make check's programs reach every line of the backend
-#   make check-mutants      N=60 SEED=1 IN=part-of-a-function's-name JOBS=2: see tests/deep/mutants
+#   make check-mutants      N=60 SEED=1 IN=part-of-a-function's-name JOBS=2 AGAIN=1: see tests/deep/mutants
 
 DEEP_CHECKS := check-behaviour check-rings check-random
 $(call needs,check-deep check-coverage check-mutants,$(foreach t,$(DEEP_CHECKS),$(PACKAGES_$(t))))
@@ -53,5 +53,6 @@ check-coverage: $(BUILD)/inst.done
 	@$(MAKE) TEST_OUT=$(BUILD)/coverage INSTRUMENT="--coverage -fprofile-update=atomic -include tests/deep/exit.h" QUICK=1 $(DEEP_CHECKS)
 	@gcovr --root . --gcov-ignore-parse-errors --filter '.*/ev_linuxaio\.c$$' --print-summary --fail-under-line 100 $(BUILD)/coverage
 
-check-mutants: $(DEEP_CHECKS)
-	@tests/deep/mutants $(BUILD)
+check-mutants: $(foreach p,below/rings below/random below/behaviour tiny/behaviour,$(TEST_OUT)/$(p))
+	@OUT="$(abspath $(TEST_OUT))" EV="$(COMPILE_below)" RENAME="$(RENAME_below)" \
+	  LINK="$(TEST_CC) $(CFLAGS)" LIBS="$(LDFLAGS) $(TEST_LIBS)" tests/deep/mutants $(BUILD)

@@ -19,11 +19,13 @@
 
 #include "fault.h"
 
-#ifndef SYS_epoll_pwait2
-# define SYS_epoll_pwait2 441
-#endif
+#pragma weak epoll_pwait2
 
+#if TINY
+int knob_first = 2, knob_next = 14, knob_worth = 0;
+#else
 int knob_first = 62, knob_next = 1022, knob_worth = 1000;
+#endif
 int fault_ring;
 int fault_used, fault_epfd;
 unsigned long fault_calls [FAULT_COUNT], fault_failures;
@@ -197,7 +199,14 @@ fault_fence (int release)
 int
 fault_epoll_pwait2 (int epfd, struct epoll_event *events, int count, const struct timespec *ts, const sigset_t *mask)
 {
-  return hit (FAULT_epoll_pwait2) ? -1 : syscall (SYS_epoll_pwait2, epfd, events, count, ts, mask, 8);
+  if (hit (FAULT_epoll_pwait2))
+    return -1;
+
+  if (epoll_pwait2)
+    return epoll_pwait2 (epfd, events, count, ts, mask);
+
+  errno = ENOSYS;
+  return -1;
 }
 
 int

@@ -1,10 +1,10 @@
 /*
  * Runs the tests, each in a process of its own, over the loops it names.
  *
- *   PROGRAM [-t PART_OF_NAME] [-l LOOP] [-j JOBS] [-f FILE] [-n]
+ *   PROGRAM [-t PART_OF_NAME] [-l LOOP] [-j JOBS] [-f FILE] [-n] [-s]
  *
  * -f: failures are written to FILE, too. -n: the first test that fits is run, and in
- * this process, for a debugger. PATIENCE in the environment multiplies all limits of time.
+ * this process, for a debugger. -s: this machine is shared, tests that need it alone are left out. PATIENCE in the environment multiplies all limits of time.
  *
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
@@ -62,7 +62,7 @@ static test *tests, **last = &tests;
 static struct loop_kind *kind;
 static const char *part = "", *loop_name = "";
 static FILE *failures;
-static int forking = 1, jobs = 4; /* they sleep most of the time */
+static int forking = 1, sharing, jobs = 4; /* they sleep most of the time */
 static int passed, failed, skipped;
 static int elsewhere; /* tests that another flavour runs */
 
@@ -368,27 +368,39 @@ wait_until (int most)
     }
 }
 
+static void
+lock (int *fd, const char *path, int how)
+{
+  if (*fd < 0)
+    *fd = open (path, O_RDONLY | O_CLOEXEC);
+
+  if (*fd >= 0 && flock (*fd, how | LOCK_NB))
+    {
+      puts ("waiting for other tests on this machine to end");
+
+      while (flock (*fd, how) && errno == EINTR)
+        ;
+    }
+}
+
 /*
  * The AIO quota is one for the whole machine. Whoever relies on having a ring
  * shares this lock, and whoever uses up the quota holds it alone, also against
  * runs of other users and from other directories: the lock is on the limit itself.
+ * Another lock keeps those out that come while somebody waits for it.
  */
 static void
 lock_quota (int how)
 {
-  static int fd = -1, held;
+  static int quota = -1, gate = -1, held = LOCK_UN;
 
-  if (fd < 0)
-    fd = open ("/proc/sys/fs/aio-max-nr", O_RDONLY | O_CLOEXEC);
+  if (how == held)
+    return;
 
-  if (how != held && fd >= 0 && flock (fd, how | LOCK_NB))
-    {
-      puts ("waiting for other tests on this machine to end");
-
-      while (flock (fd, how) && errno == EINTR)
-        ;
-    }
-
+  lock (&quota, "/proc/sys/fs/aio-max-nr", LOCK_UN);
+  lock (&gate, "/proc/sys/fs/aio-nr", LOCK_EX);
+  lock (&quota, "/proc/sys/fs/aio-max-nr", how);
+  lock (&gate, "/proc/sys/fs/aio-nr", LOCK_UN);
   held = how;
 }
 
@@ -473,7 +485,7 @@ main (int argc, char **argv)
 
   setlinebuf (stdout);
 
-  while ((opt = getopt (argc, argv, "t:l:j:f:n")) != -1)
+  while ((opt = getopt (argc, argv, "t:l:j:f:ns")) != -1)
     switch (opt)
       {
         case 't': part = optarg; break;
@@ -481,10 +493,11 @@ main (int argc, char **argv)
         case 'j': jobs = atoi (optarg) < JOBS ? atoi (optarg) : JOBS; break;
         case 'f': failures = fopen (optarg, "ae"); break;
         case 'n': forking = 0; break;
+        case 's': sharing = 1; break;
         default : return 2;
       }
 
-  if (!(run_all (0) + run_all (ALONE) + elsewhere))
+  if (!(run_all (0) + (sharing ? 0 : run_all (ALONE)) + elsewhere))
     {
       fprintf (stderr, "check-%s: no test is called TEST=%s and runs on LOOP=%s\n", program_invocation_short_name, part, loop_name);
       return 2;
