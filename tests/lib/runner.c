@@ -4,7 +4,8 @@
  *   PROGRAM [-t PART_OF_NAME] [-l LOOP] [-j JOBS] [-f FILE] [-n] [-s]
  *
  * -f: failures are written to FILE, too. -n: the first test that fits is run, and in
- * this process, for a debugger. -s: this machine is shared, tests that need it alone are left out. PATIENCE in the environment multiplies all limits of time.
+ * this process, for a debugger. -s: this machine is shared, tests that need it alone are
+ * left out. PATIENCE in the environment multiplies all limits of time.
  *
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
