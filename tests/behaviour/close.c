@@ -64,20 +64,6 @@ TEST (other_end_learns_that_a_stopped_file_is_closed, ALL)
         }
 }
 
-TEST (peer_sees_the_end_of_a_socket_watched_again_and_again, ALL)
-{
-  probe *p = watch_socket (EV_READ);
-  int i;
-
-  for (i = 0; i < 30; ++i)
-    {
-      ev_run (EV_A_ EVRUN_NOWAIT);
-      restart (p, p->io.fd, i & 1 ? EV_READ : EV_READ | EV_WRITE);
-    }
-
-  expect_closed (p);
-}
-
 #define CROWD 300
 
 /* as a resolver or a server does that gives up on all at once */

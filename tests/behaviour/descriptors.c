@@ -291,70 +291,6 @@ TEST (files_that_are_always_ready_are_reported_in_every_iteration, ALL)
 /*****************************************************************************/
 /* what is special to some */
 
-/* kernels before 6.14 or so wake up writers of a full pipe although there is no room yet */
-TEST (pipe_that_is_still_full_is_not_writable, ALL)
-{
-  int fd [2], i;
-  char buf [10];
-  probe *p;
-
-  make (WORLD_PIPE, fd);
-  fill (fd [1]);
-  p = watch (fd [1], EV_WRITE);
-
-  for (i = 0; i < 10; ++i)
-    {
-      silent (p);
-      must (read (fd [0], buf, sizeof (buf)) == sizeof (buf));
-    }
-
-  get (fd [0]);
-  told (p, EV_WRITE);
-}
-
-/* the kernel refuses to poll this one with AIO, unless it is ready */
-TEST (fifo_opened_for_both_is_written_to, ALL)
-{
-  int fd [2];
-  probe *p;
-
-  make (WORLD_FIFO, fd);
-  fill (fd [0]);
-  p = watch (fd [0], EV_READ | EV_WRITE);
-  told (p, EV_READ);
-  get (fd [0]);
-  run_until (p->seen & EV_WRITE);
-}
-
-TEST (terminal_is_served_in_both_directions_and_hangs_up, ALL)
-{
-  probe *p = watch_kind (WORLD_PTY, EV_READ | EV_WRITE);
-
-  told (p, EV_WRITE);
-  put (p->peer);
-  run_until (p->revents, ==, EV_READ | EV_WRITE);
-  get (p->io.fd);
-  told (p, EV_WRITE);
-  restart (p, p->io.fd, EV_READ);
-  silent (p);
-  close (p->peer);
-  run_until (p->count);
-}
-
-TEST (eventfd_is_writable_until_it_overflows, ALL)
-{
-  probe *p = watch_kind (WORLD_EVENTFD, EV_WRITE);
-  uint64_t most = -2;
-
-  run_until (p->count, ==, 2);
-  must (write (p->io.fd, &most, sizeof (most)) == sizeof (most));
-  settle (EV_A);
-  silent (p);
-  get (p->io.fd);
-  told (p, EV_WRITE);
-  stop_and_close (p);
-}
-
 static void
 set_timer (int fd, time_t seconds, long nanoseconds)
 {
@@ -390,23 +326,6 @@ TEST (timerfd_and_eventfd_that_are_ready_no_more_are_not_reported, ALL)
   get (p->io.fd);
   silent (p);
   stop_and_close (p);
-}
-
-TEST (signal_that_came_while_its_signalfd_was_not_watched_is_told, ALL)
-{
-  probe *p;
-
-  world_init (1);
-  must (world_open (0, WORLD_SIGNALFD));
-  p = watch (world [0].fd, EV_READ);
-  settle (EV_A);
-  stop (p);
-  talk (reader (), 10);
-  must (world_write (0, 0));
-  start (p);
-  told (p, EV_READ);
-  stop (p);
-  world_done ();
 }
 
 /*****************************************************************************/

@@ -348,36 +348,6 @@ TEST (ring_of_the_parent_is_not_mapped_in_the_child, RING)
   expect_parent_undisturbed_by (expect_no_ring_of_the_parent);
 }
 
-/* write interest has been asked about, or has just been found to be ready */
-TEST (fork_beside_a_write_is_survived_by_both, ALL)
-{
-  int served;
-
-  for (served = 0; served < 2; ++served)
-    {
-      probe *r = reader (), *w = probe_for (r->io.fd, EV_WRITE);
-      pid_t pid;
-
-      ev_run (EV_A_ EVRUN_NOWAIT);
-      start (w);
-
-      if (served)
-        told (w, EV_WRITE);
-
-      for_child (pid)
-        {
-          ev_loop_fork (EV_A);
-          told (w, EV_WRITE);
-          told (w, EV_WRITE);
-        }
-
-      told (w, EV_WRITE);
-      told (w, EV_WRITE);
-      ends_well (pid);
-      ping (r);
-    }
-}
-
 /*****************************************************************************/
 /* ev_loop_fork without a fork, and what libev does by itself: epoll is made anew */
 

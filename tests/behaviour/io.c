@@ -197,31 +197,7 @@ TEST (stopped_watcher_is_not_called_and_learns_what_came_meanwhile, ALL)
 }
 
 /*****************************************************************************/
-/* several watchers on one descriptor */
-
-TEST (watchers_of_one_fd_are_called_by_priority_and_stopped_each, ALL)
-{
-  int fd [2];
-  probe *high, *low;
-
-  sockets (fd);
-  high = probe_for (fd [0], EV_READ | EV_WRITE);
-  low  = probe_for (fd [0], EV_READ);
-  ev_set_priority (&low->io, EV_MINPRI);
-  ev_set_priority (&high->io, EV_MAXPRI);
-  put (fd [1]);
-  start (high);
-  start (low);
-  run_until (low->count && high->count);
-  must_be (high->place, <, low->place);
-  stop (high);
-  high->count = 0;
-  told (low, EV_READ);
-  must_be (high->count, ==, 0);
-}
-
-/*****************************************************************************/
-/* order and pending events */
+/* order, and events that nobody has sent */
 
 #define PRIORITIES (EV_MAXPRI - EV_MINPRI + 1)
 
@@ -262,66 +238,6 @@ TEST (events_of_one_iteration_are_called_by_priority, ALL)
       for (i = 0; i < PRIORITIES; ++i)
         stop (p [i]);
     }
-}
-
-static int cleared;
-
-/* stops the other one, or itself and clears the other's event */
-static void
-rival_cb (EV_P_ ev_io *w, int revents)
-{
-  probe_cb (EV_A_ w, revents);
-
-  if (w->priority)
-    cleared = ev_clear_pending (EV_A_ w->data);
-
-  ev_io_stop (EV_A_ w->priority ? w : w->data);
-}
-
-/* both are ready before they are started; the first is a rival, the second is one or not */
-static void
-start_rivals (probe *p [2], int priority)
-{
-  int fd [2], i;
-
-  for (i = 0; i < 2; ++i)
-    {
-      sockets (fd);
-      put (fd [1]);
-      p [i] = probe_for (fd [0], EV_READ);
-    }
-
-  ev_set_priority (&p [0]->io, priority);
-  ev_set_cb (&p [0]->io, rival_cb);
-  ev_set_cb (&p [1]->io, priority ? probe_cb : rival_cb);
-  p [0]->io.data = p [1];
-  p [1]->io.data = p [0];
-  start (p [0]);
-  start (p [1]);
-}
-
-TEST (stopping_a_pending_watcher_takes_its_event_away, ALL)
-{
-  probe *p [2];
-
-  start_rivals (p, 0);
-  run_until (p [0]->count + p [1]->count, >, 0);
-  settle (EV_A);
-
-  /* the first to be called has stopped the other and goes on */
-  must (!p [0]->count || !p [1]->count);
-}
-
-TEST (cleared_pending_event_comes_back_while_it_lasts, ALL)
-{
-  probe *p [2];
-
-  start_rivals (p, EV_MAXPRI);
-  ev_run (EV_A_ EVRUN_ONCE);
-  must_be (p [0]->count, ==, 1);
-  must_be (cleared, ==, EV_READ);
-  must_be (p [1]->count, ==, 0);
-  told (p [1], EV_READ);
 }
 
 TEST (fed_events_reach_the_watchers, ALL)
@@ -521,46 +437,6 @@ TEST (full_sockets_among_others_are_told_apart, ALL)
     }
 }
 
-TEST (read_interest_comes_and_goes_beside_a_write, ALL)
-{
-  duplex d = open_duplex (WORLD_STREAM);
-  int i;
-
-  /* that is served, */
-  start (d.w);
-  told (d.w, EV_WRITE);
-  stop (d.r);
-  put (d.r->peer);
-  run_until (d.w->count, >, 3);
-  must_be (d.r->count, ==, 0);
-  stop (d.w);
-  start (d.r);
-  run_until (d.r->count, ==, 1);
-  silent (d.w);
-  must_be (d.r->count, ==, 1);
-
-  /* or that waits */
-  fill (d.r->io.fd);
-  start (d.w);
-  settle (EV_A);
-
-  for (i = 1; i <= 20; ++i)
-    {
-      stop (d.r);
-      ev_run (EV_A_ EVRUN_NOWAIT);
-      start (d.r);
-      ev_run (EV_A_ EVRUN_NOWAIT);
-      ping (d.r);
-    }
-
-  stop (d.r);
-  put (d.r->peer);
-  silent (d.r);
-  silent (d.w);
-  get (d.r->peer);
-  told (d.w, EV_WRITE);
-}
-
 /* sockets that can always be written to do not keep the others waiting */
 TEST (everybody_else_is_served_beside_a_write, ALL)
 {
@@ -621,16 +497,6 @@ open_full (int kind)
   return d;
 }
 
-TEST (half_close_reaches_the_reader_only, ALL)
-{
-  duplex d = open_full (WORLD_STREAM);
-
-  shutdown (d.r->peer, SHUT_WR);
-  told (d.r, EV_READ);
-  must_be (get (d.r->io.fd), ==, -1);
-  silent (d.w);
-}
-
 /* of a local socket, or a reset of a connection; writing was watched before, or is from then on */
 TEST (hang_up_reaches_reader_and_writer_again_and_again, ALL)
 {
@@ -660,50 +526,6 @@ TEST (hang_up_reaches_reader_and_writer_again_and_again, ALL)
       stop (d.r);
       stop (d.w);
     }
-}
-
-TEST (end_of_a_pipe_reaches_the_reader_or_the_writer, ALL)
-{
-  int fd [2], end;
-  probe *p;
-
-  for (end = 0; end < 2; ++end)
-    {
-      make (WORLD_PIPE, fd);
-      fill (fd [1]);
-
-      if (!end)
-        get (fd [0]);
-
-      p = watch (fd [end], end ? EV_WRITE : EV_READ);
-      silent (p);
-      close (fd [!end]);
-      told (p, end ? EV_WRITE : EV_READ);
-      must (end || get (fd [0]) == -1);
-      stop (p);
-    }
-}
-
-TEST (end_of_reading_by_the_program_itself_is_reported, ALL)
-{
-  probe *p = watch_socket (EV_READ);
-
-  silent (p);
-  shutdown (p->io.fd, SHUT_RD);
-  told (p, EV_READ);
-  must_be (get (p->io.fd), ==, -1);
-}
-
-/* there is nobody at the other end, as the host it is on will say */
-TEST (error_of_a_datagram_socket_is_reported, ALL)
-{
-  probe *p = watch_kind (WORLD_UDP, EV_READ);
-
-  close (p->peer);
-  silent (p);
-  put (p->io.fd);
-  told (p, EV_READ);
-  must_be (socket_error (p->io.fd), ==, ECONNREFUSED);
 }
 
 /*****************************************************************************/
@@ -759,16 +581,3 @@ TEST (refused_connection_reaches_reader_and_writer, ALL)
   must_be (socket_error (client), ==, ECONNREFUSED);
 }
 
-/* a socket that is watched before it is connected, and stays watched */
-TEST (socket_watched_before_it_is_connected_is_served_after, ALL)
-{
-  probe *l = watch_kind (WORLD_LISTEN, 0), *p = watch (connected_to (l->io.fd), EV_READ);
-
-  p->eat = 1;
-  settle (EV_A);
-  p->peer = accepted (l->io.fd);
-  silent (p);
-  talk (p, 2);
-  close (p->peer);
-  told (p, EV_READ);
-}

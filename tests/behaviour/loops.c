@@ -10,37 +10,6 @@
 /*****************************************************************************/
 /* running */
 
-static probe *inner_probe;
-static int depth;
-
-static void
-nested_cb (EV_P_ ev_io *w, int revents)
-{
-  probe_cb (EV_A_ w, revents);
-  get (w->fd);
-  depth = ev_depth (EV_A);
-  talk (inner_probe, 5);
-}
-
-TEST (nested_run_serves_the_others, ALL)
-{
-  probe *p = watch_socket (EV_READ);
-  int i;
-
-  inner_probe = reader ();
-  ev_set_cb (&p->io, nested_cb);
-
-  for (i = 1; i <= 5; ++i)
-    {
-      put (p->peer);
-      run_until (p->count, ==, i);
-      must_be (depth, ==, 1);
-      must_be (inner_probe->count, ==, 5);
-    }
-
-  talk (inner_probe, 5);
-}
-
 static void
 break_cb (EV_P_ ev_io *w, int revents)
 {

@@ -50,46 +50,6 @@ TEST (watcher_set_to_a_new_file_of_the_same_number_is_served, ALL)
     }
 }
 
-/* closed first, stopped after, as programs do that free a connection from the outside in */
-TEST (watcher_of_a_closed_file_can_be_stopped, ALL)
-{
-  probe *p = watch_socket (EV_READ | EV_WRITE);
-
-  run_until (p->count, >, 0);
-  close (p->io.fd);
-  stop (p);
-  p->count = 0;
-  talk (reader (), 10);
-  must_be (p->count, ==, 0);
-}
-
-/*
- * The two are set anew one after the other, so the fd is watched all the
- * time, and for the same events: nothing but ev_io_set tells of the new file.
- */
-TEST (two_watchers_follow_their_number_to_the_new_file, ALL)
-{
-  probe *a = watch_socket (EV_READ), *b = watch (a->io.fd, EV_READ);
-  int round;
-
-  for (round = 0; round < 10; ++round)
-    {
-      a->count = b->count = 0;
-      settle (EV_A);
-      must_be (a->count + b->count, ==, 0);
-      replace (a);
-      renew (a);
-      renew (b);
-
-      if (round & 1)
-        settle (EV_A);
-
-      put (a->peer);
-      run_until (a->count && b->count);
-      get (a->io.fd);
-    }
-}
-
 /* a program that forgets a watcher with its file, and makes new ones for the number's next file */
 TEST (new_watchers_are_served_beside_a_forgotten_one, ALL)
 {
@@ -143,19 +103,6 @@ TEST (events_of_a_file_that_lives_on_do_not_reach_the_next_one, ALL)
     }
 }
 
-TEST (mask_left_from_the_old_file_does_not_reach_the_new_one, ALL)
-{
-  probe *p = watch_socket (EV_WRITE);
-
-  told (p, EV_WRITE);
-  stop (p);
-  replace (p);
-  renew (p);
-  silent (p);
-  put (p->peer);
-  told (p, EV_READ);
-}
-
 /*****************************************************************************/
 /* inside callbacks */
 
@@ -189,46 +136,5 @@ TEST (file_replaced_in_its_own_callback_is_served, ALL)
       silent (quiet);
       ping (quiet);
       run_until (ready->count, >, round * 20);
-    }
-}
-
-static probe *victim, *heir;
-
-static void
-replace_victim_cb (EV_P_ ev_io *w, int revents)
-{
-  probe_cb (EV_A_ w, revents);
-  ev_io_stop (EV_A_ w);
-  stop (victim);
-  replace (victim);
-  heir = watch (victim->io.fd, EV_READ);
-}
-
-/* both are ready in the same iteration; the first replaces what the second is about to be told of */
-TEST (pending_event_of_a_replaced_file_reaches_nobody, ALL)
-{
-  int round, fd [2];
-
-  for (round = 0; round < 10; ++round)
-    {
-      probe *first;
-
-      sockets (fd);
-      first = probe_for (fd [0], EV_READ);
-      ev_set_cb (&first->io, replace_victim_cb);
-      ev_set_priority (&first->io, EV_MAXPRI);
-      start (first);
-      victim = watch_socket (EV_READ);
-      settle (EV_A);
-
-      /* the victim last, so that its event may come in the same iteration or in the next */
-      put (fd [1]);
-      put (victim->peer);
-      run_until (first->count, ==, 1);
-      silent (heir);
-      must_be (victim->count, ==, 0);
-      put (victim->peer);
-      told (heir, EV_READ);
-      stop_and_close (heir);
     }
 }
