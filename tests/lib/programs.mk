@@ -69,6 +69,6 @@ define check
 CHECK_TARGETS += check-$(1)
 .PHONY: check-$(1)
 check-$(1): $(patsubst %,$(TEST_OUT)/%/$(1),$(or $(FLAVOUR),$(call flavours,$(if $(DEBUG),$(firstword $(2)),$(2)))))
-	@$$(foreach p,$$^,$(if $(DEBUG),gdb -q -ex 'break give_up' -ex run --args $$(p) -n,$$(RUN) $$(p) -f $$(FAILURES)) \
+	@$$(foreach p,$$^,$(if $(DEBUG),gdb -q -ex 'handle SIG63 nostop noprint' -ex 'break give_up' -ex run --args $$(p) -n,$$(RUN) $$(p) -f $$(FAILURES)) \
 	  $(if $(TEST),-t '$(TEST)') $(if $(LOOP),-l '$(LOOP)') &&) true
 endef
