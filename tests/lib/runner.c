@@ -175,13 +175,13 @@ on_signal (int signum)
   quiet = *beats == seen ? quiet + 1 : 0;
   seen  = *beats;
 
-  if (quiet < LOOKS)
+  if (quiet < LOOKS + (wish.values < 0)) /* a child says more, if it is a child that is stuck */
     return;
 
   if (!wish.text)
     give_up ("", 0, "stuck: nothing has happened for %d seconds", STALL * patience_factor ());
 
-  if (wish.values)
+  if (wish.values > 0)
     snprintf (values, sizeof (values), ", it is %lld and %lld", wish.a, wish.b);
 
   give_up (wish.file, wish.line, "waited in vain for: %s%s", wish.text, values);
