@@ -83,6 +83,9 @@ want_ring (void)
   ev_linuxaio_busy_poll (EV_A_ 1e-9);
   ev_run (EV_A_ EVRUN_NOWAIT);
   ev_linuxaio_busy_poll (EV_A_ 0.);
+
+  if (ev_backend (EV_A) == EVBACKEND_EPOLL)
+    skip ("AIO does not work on this host");
 }
 
 TEST (loop_starts_without_quota, LINUXAIO | ALONE)

@@ -392,39 +392,27 @@ wait_until (int most)
     }
 }
 
-static void
-lock (int *fd, const char *path, int how)
-{
-  if (*fd < 0)
-    *fd = open (path, O_RDONLY | O_CLOEXEC);
-
-  if (*fd >= 0 && flock (*fd, how | LOCK_NB))
-    {
-      puts ("waiting for other tests on this machine to end");
-
-      while (flock (*fd, how) && errno == EINTR)
-        ;
-    }
-}
-
 /*
  * The AIO quota is one for the whole machine. Whoever relies on having a ring
  * shares this lock, and whoever uses up the quota holds it alone, also against
  * runs of other users and from other directories: the lock is on the limit itself.
- * Another lock keeps those out that come while somebody waits for it.
  */
 static void
 lock_quota (int how)
 {
-  static int quota = -1, gate = -1, held = LOCK_UN;
+  static int fd = -1, held;
 
-  if (how == held)
-    return;
+  if (fd < 0)
+    fd = open ("/proc/sys/fs/aio-max-nr", O_RDONLY | O_CLOEXEC);
 
-  lock (&quota, "/proc/sys/fs/aio-max-nr", LOCK_UN);
-  lock (&gate, "/proc/sys/fs/aio-nr", LOCK_EX);
-  lock (&quota, "/proc/sys/fs/aio-max-nr", how);
-  lock (&gate, "/proc/sys/fs/aio-nr", LOCK_UN);
+  if (how != held && fd >= 0 && flock (fd, how | LOCK_NB))
+    {
+      puts ("waiting for other tests on this machine to end");
+
+      while (flock (fd, how) && errno == EINTR)
+        ;
+    }
+
   held = how;
 }
 
