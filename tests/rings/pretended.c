@@ -740,14 +740,11 @@ PRETENDED (busy_polling_sees_the_event_without_sleeping, 1, EV_READ)
 /* and sleeps, if there is none while it is watched for */
 PRETENDED (busy_polling_is_followed_by_sleep, 1, EV_READ)
 {
-  ev_timer timer;
   int ticks = 0;
 
   run ();
   ev_linuxaio_busy_poll (EV_A_ 1e-4);
-  ev_timer_init (&timer, 0, 0.01, 0.);
-  counts (ev_timer, &timer, &ticks);
-  ev_timer_start (EV_A_ &timer);
+  counted (timer, &ticks, 0.01, 0.);
   fault_reset ();
   run_until (ticks, ==, 1);
   must_be (fault_calls [FAULT_epoll_pwait2] + fault_calls [FAULT_epoll_wait], >=, 1);

@@ -277,16 +277,14 @@ TEST (missing_epoll_pwait2_is_found_out_once, RING)
   for (i = 0; i < 3 + there; ++i)
     {
       int ticks = 0;
-      ev_timer timer;
+      ev_timer *timer;
 
       loop_with_flags (EVFLAG_NOTIMERFD);
       fault_reset ();
       fault_arrange (FAULT_epoll_pwait2, errors [i], 1, 1);
-      ev_timer_init (&timer, 0, 0.001, 0.001);
-      counts (ev_timer, &timer, &ticks);
-      ev_timer_start (EV_A_ &timer);
+      timer = counted (timer, &ticks, 0.001, 0.001);
       run_until (ticks, >=, 10);
-      ev_timer_stop (EV_A_ &timer);
+      ev_timer_stop (EV_A_ timer);
       must_be (fault_failures, ==, !!errors [i]);
       must_be (!fault_calls [FAULT_epoll_wait], ==, !errors [i]);
     }
