@@ -354,6 +354,23 @@ TEST (fd_that_is_changed_after_its_events_moves_to_a_ring_and_back, MIXED)
   must_be (stats ().rings, ==, 1);
 }
 
+TEST (change_without_an_event_says_nothing, MIXED)
+{
+  probe *p = reader ();
+  int i;
+
+  fill (p->io.fd);
+  event (p);
+
+  for (i = 0; i < 100; ++i)
+    {
+      change (p, i & 1 ? EV_READ : EV_WRITE);
+      poll_once ();
+    }
+
+  must_be (stats ().epoll_chosen, ==, 1);
+}
+
 TEST (fd_that_is_stopped_while_armed_again_and_again_leaves_the_ring, RING)
 {
   probe *p = reader ();
