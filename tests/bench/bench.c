@@ -85,6 +85,12 @@ now_ns (void)
   return clock_ns (CLOCK_MONOTONIC);
 }
 
+uint64_t
+cpu_ns (void)
+{
+  return clock_ns (CLOCK_THREAD_CPUTIME_ID);
+}
+
 /* marks for count.c: long nops that mean something to nobody else */
 #ifdef __x86_64__
 # define MARK(what) __asm__ __volatile__ (".byte 0x0f, 0x1f, 0x84, 0x00, " #what ", 'n', 'e', 'b'" ::: "memory")

@@ -48,6 +48,7 @@ struct result
 extern struct result result;
 
 uint64_t now_ns (void);
+uint64_t cpu_ns (void); /* of this thread */
 
 void section_begin (void);
 void section_end (long ops);

@@ -527,3 +527,54 @@ w_proxy (void)
   drive (step_proxy, ops);
   drive_clocked (step_proxy, ops / 4);
 }
+
+/*****************************************************************************/
+/* server: answers requests until the last connection has ended; for load.c. The
+ * "iteration" times are CPU time, so without sleep.
+ */
+
+static int serving;
+
+IO_CB (serve_cb)
+{
+  char buf [512];
+
+  if (read (io_fd (w), buf, sizeof buf) <= 0)
+    {
+      io_close (w);
+      --serving;
+    }
+  else if (write (io_fd (w), answer, sizeof answer - 1) != sizeof answer - 1)
+    fail ("answer");
+}
+
+IO_CB (serve_accept_cb)
+{
+  int fd;
+
+  while ((fd = accept4 (io_fd (w), 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+    {
+      struct conn *c = conns + serving++ % CONNS;
+
+      io_init (&c->io, serve_cb, fd, IO_READ);
+      io_start (&c->io);
+    }
+}
+
+static void
+w_server (void)
+{
+  static io_w listener;
+  uint64_t begin;
+
+  io_init (&listener, serve_accept_cb, make_listener (&address), IO_READ);
+  io_start (&listener);
+
+  do
+    {
+      begin = cpu_ns ();
+      turn_wait ();
+      sample (cpu_ns () - begin);
+    }
+  while (serving);
+}

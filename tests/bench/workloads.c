@@ -247,6 +247,7 @@ const struct workload workloads [] =
   { "pingpong"     , w_pingpong     , "a byte to and fro between two processes on two CPUs" },
   { "pingsame"     , w_pingsame     , "the same on one CPU" },
   { "proxy"        , w_proxy        , "8 KiB through a proxy that has to wait for its sink" },
+  { "server"       , w_server       , "answers to requests of load.c" },
   { "timeouts"     , w_timeouts     , "n idle connections time out" },
   { 0, 0, 0 }
 };
