@@ -43,7 +43,7 @@ $(BENCH_OUT)/bench-upstream: $(BUILD)/pristine-inst.done
 $(BENCH_ALL): $(BENCH_OUT)/bench-%: $(wildcard tests/bench/*.[ch]) tests/bench/targets.mk
 	@mkdir -p $(BENCH_OUT)
 	@$(CC) -O2 -g -fno-strict-aliasing -Wall -Wextra -Wno-unused-parameter -Itests/bench -static $(CFLAGS) \
-	  -DADAPTER='"$(firstword $(BENCH_$*))"' -DPEER='"$*"' tests/bench/bench.c tests/bench/workloads.c -o $@ \
+	  -DADAPTER='"$(firstword $(BENCH_$*))"' -DPEER='"$*"' tests/bench/bench.c -o $@ \
 	  $(LDFLAGS) $(wordlist 2,9,$(BENCH_$*)) -pthread 2>$@.log || { cat $@.log >&2; exit 1; }
 
 $(BENCH_OUT)/count.so: tests/bench/count.c
