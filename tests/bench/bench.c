@@ -450,7 +450,7 @@ new_loop (void)
 
 /* n armed watchers of sockets nobody writes to any more */
 static void
-idle_world (void)
+idle_world (int unused)
 {
   limit_n (1, 64);
   chans = calloc (opt.n, sizeof *chans);
@@ -464,57 +464,59 @@ idle_world (void)
 #include "w_net.c"
 #include "w_libev.c"
 
-/* world prepares, and measures where there is no step; a step is some operations. Before
- * it is measured there are as many as adaption takes, times warm / 100.
+/* world prepares, one way or another, and measures where there is no step; a step is some
+ * operations. Before it is measured there are as many as adaption takes, times warm / 100.
  */
 static const struct workload
 {
   const char *name;
-  void (*world) (void), (*step) (void);
+  void (*world) (int how);
+  int how;
+  void (*step) (void);
   long ops;
   int warm;
   const char *what;
 } workloads [] =
 {
-  { "ring"         , w_ring         , step_wait         , 100000, 100, "bytes travelling round n watched sockets: per event" },
-  { "pipering"     , w_pipering     , step_wait         , 100000, 100, "the same with pipes" },
-  { "oneshot"      , w_oneshot      , step_wait         , 100000, 100, "start, wait, stop for each event, as coroutines do" },
-  { "oneshotnew"   , w_oneshotnew   , step_wait         , 100000, 100, "the same with a new watcher each time" },
-  { "blend"        , w_blend        , step_wait         , 100000, 100, "the ring, in which every other socket is used so" },
-  { "late"         , w_late         , step_late         ,  50000, 100, "oneshot, with data that comes when the loop waits" },
-  { "turns"        , w_turns        , step_turns        ,  50000, 200, "read and write in turns, with two watchers" },
-  { "turnsanew"    , w_turnsanew    , step_turns        ,  50000, 200, "the same, set anew each time" },
-  { "stopother"    , w_stopother    , step_stopother    ,  50000, 400, "a callback stops watchers whose events are pending" },
-  { "writeinterest", w_writeinterest, step_writeinterest,  50000, 100, "add and drop write interest beside an armed read" },
-  { "writewait"    , w_writewait    , step_writewait    ,  10000, 300, "the same with sockets that are full" },
-  { "writefire"    , w_writefire    , step_writefire    ,  10000, 100, "the same, and then they can be written to" },
-  { "proxy"        , w_proxy        , step_proxy        ,  20000, 100, "8 KiB through a proxy that has to wait for its sink" },
-  { "mixed"        , w_mixed        , step_wait         , 100000, 100, "the ring with a time-out per fd and some timers beside" },
-  { "ttys"         , w_ttys         , step_wait         ,  50000, 100, "the ring with ttys and FIFOs in it" },
-  { "scale"        , w_scale        , step_wait         , 100000, 100, "n idle fds and 100 busy ones: per event" },
-  { "nowait"       , idle_world     , step_nowait       , 200000, 100, "a turn of the loop that finds nothing" },
-  { "stopstart"    , idle_world     , step_stopstart    ,  50000,   0, "stop and restart armed watchers" },
-  { "reset"        , idle_world     , step_reset        ,  50000,   0, "stop, set and start armed watchers in one iteration" },
-  { "cancelyoung"  , w_cancelyoung  , 0, 500, 0, "stop the watcher that was started last" },
-  { "cancelold"    , w_cancelold    , 0, 500, 0, "stop the one that was started first" },
-  { "cancelany"    , w_cancelany    , 0, 500, 0, "stop any of them" },
-  { "register"     , w_register     , 0, 0, 0, "start n sockets in a running loop: per fd" },
-  { "burst"        , w_burst        , 0, 0, 0, "the same in a loop that polls without waiting" },
-  { "growth"       , w_growth       , 0, 0, 0, "from 0 to n fds, 25 per iteration" },
-  { "memory"       , w_memory       , 0, 0, 0, "bytes for each of n watched fds, or each of several loops" },
-  { "newdestroy"   , w_life         , step_newdestroy   ,    200,   0, "make a loop, use it on n fds, destroy it" },
-  { "exit"         , w_life         , step_exit         ,    100,   0, "a process that makes a loop, uses it on n fds, exits" },
-  { "accept"       , w_accept       , step_accept       ,   5000,  20, "TCP accept, request, answer, close" },
-  { "connect"      , w_connect      , step_connect      ,  10000,   5, "TCP connect, until it is done" },
-  { "ends"         , w_ends         , 0, 10000, 0, "the far end closes" },
-  { "closeidle"    , w_closeidle    , 0, 0, 0, "stop and close n idle connections: per connection" },
-  { "timeouts"     , w_timeouts     , 0, 0, 0, "n idle connections time out" },
-  { "server"       , w_server       , 0, 0, 0, "answers to requests of load.c" },
-  { "threads"      , w_threads      , 0, 200000, 0, "n threads, a loop and ten sockets each: per event" },
-  { "async"        , w_async        , 0, 20000, 0, "threads wake each other, to and fro" },
-  { "signal"       , w_signal       , step_signal       ,  20000,   5, "a signal of one's own" },
-  { "embed"        , w_embed        , step_wait         , 100000, 100, "the ring in an embedded loop" },
-  { 0, 0, 0, 0, 0, 0 }
+  { "ring",          w_ring,          SOCKETS, step_wait,          100000, 100, "bytes travelling round n watched sockets: per event" },
+  { "pipering",      w_ring,            PIPES, step_wait,          100000, 100, "the same with pipes" },
+  { "oneshot",       w_oneshot,             0, step_wait,          100000, 100, "start, wait, stop for each event, as coroutines do" },
+  { "oneshotnew",    w_oneshot,             1, step_wait,          100000, 100, "the same with a new watcher each time" },
+  { "blend",         w_blend,               0, step_wait,          100000, 100, "the ring, in which every other socket is used so" },
+  { "late",          w_late,                0, step_late,           50000, 100, "oneshot, with data that comes when the loop waits" },
+  { "turns",         w_turns,               0, step_turns,          50000, 200, "read and write in turns, with two watchers" },
+  { "turnsanew",     w_turns,               1, step_turns,          50000, 200, "the same, set anew each time" },
+  { "stopother",     w_stopother,           0, step_stopother,      50000, 400, "a callback stops watchers whose events are pending" },
+  { "writeinterest", w_writeinterest,       0, step_writeinterest,  50000, 100, "add and drop write interest beside an armed read" },
+  { "writewait",     w_writewait,           0, step_writewait,      10000, 300, "the same with sockets that are full" },
+  { "writefire",     w_writefire,           0, step_writefire,      10000, 100, "the same, and then they can be written to" },
+  { "proxy",         w_proxy,               0, step_proxy,          20000, 100, "8 KiB through a proxy that has to wait for its sink" },
+  { "mixed",         w_mixed,               0, step_wait,          100000, 100, "the ring with a time-out per fd and some timers beside" },
+  { "ttys",          w_ttys,                0, step_wait,           50000, 100, "the ring with ttys and FIFOs in it" },
+  { "scale",         w_scale,               0, step_wait,          100000, 100, "n idle fds and 100 busy ones: per event" },
+  { "nowait",        idle_world,            0, step_nowait,        200000, 100, "a turn of the loop that finds nothing" },
+  { "stopstart",     idle_world,            0, step_stopstart,      50000,   0, "stop and restart armed watchers" },
+  { "reset",         idle_world,            0, step_reset,          50000,   0, "stop, set and start armed watchers in one iteration" },
+  { "cancelyoung",   w_cancel,             -1, 0,                     500,   0, "stop the watcher that was started last" },
+  { "cancelold",     w_cancel,              1, 0,                     500,   0, "stop the one that was started first" },
+  { "cancelany",     w_cancel,            617, 0,                     500,   0, "stop any of them" },
+  { "register",      w_register,            1, 0,                       0,   0, "start n sockets in a running loop: per fd" },
+  { "burst",         w_register,          100, 0,                       0,   0, "the same in a loop that polls without waiting" },
+  { "growth",        w_growth,              0, 0,                       0,   0, "from 0 to n fds, 25 per iteration" },
+  { "memory",        w_memory,              0, 0,                       0,   0, "bytes for each of n watched fds, or each of several loops" },
+  { "newdestroy",    w_life,                0, step_newdestroy,       200,   0, "make a loop, use it on n fds, destroy it" },
+  { "exit",          w_life,                0, step_exit,             100,   0, "a process that makes a loop, uses it on n fds, exits" },
+  { "accept",        w_accept,              0, step_accept,          5000,  20, "TCP accept, request, answer, close" },
+  { "connect",       w_connect,             0, step_connect,        10000,   5, "TCP connect, until it is done" },
+  { "ends",          w_ends,                0, 0,                   10000,   0, "the far end closes" },
+  { "closeidle",     w_closeidle,           0, 0,                       0,   0, "stop and close n idle connections: per connection" },
+  { "timeouts",      w_timeouts,            0, 0,                       0,   0, "n idle connections time out" },
+  { "server",        w_server,              0, 0,                       0,   0, "answers to requests of load.c" },
+  { "threads",       w_threads,             0, 0,                  200000,   0, "n threads, a loop and ten sockets each: per event" },
+  { "async",         w_async,               0, 0,                   20000,   0, "threads wake each other, to and fro" },
+  { "signal",        w_signal,              0, step_signal,         20000,   5, "a signal of one's own" },
+  { "embed",         w_embed,               0, step_wait,          100000, 100, "the ring in an embedded loop" },
+  { 0, 0, 0, 0, 0, 0, 0 }
 };
 
 static void
@@ -589,7 +591,7 @@ main (int argc, char *argv [])
     opt.ops = w->ops;
 
   MARK_RESET;
-  w->world ();
+  w->world (w->how);
 
   if (w->step)
     {

@@ -34,9 +34,9 @@ struct ring
 
 static aio_context_t ctx;
 static int epfd, bell = -1;
-static io_w **queue;
-static struct iocb **batch;
-static unsigned queue_len, queue_max;
+static io_w *queue [1 << 18];
+static struct iocb *batch [1 << 18];
+static unsigned queue_len;
 
 /* what identifies a request: its watcher and how often that was cancelled */
 #define GEN_SHIFT 48
@@ -45,14 +45,6 @@ static void
 queue_push (io_w *w)
 {
   w->queued = 1;
-
-  if (queue_len == queue_max)
-    {
-      queue_max = queue_max ? queue_max * 2 : 64;
-      queue = realloc (queue, queue_max * sizeof *queue);
-      batch = realloc (batch, queue_max * sizeof *batch);
-    }
-
   queue [queue_len++] = w;
 }
 

@@ -219,12 +219,12 @@ def latency(args):
             rate = most[name] * percent / 100
             for key, value in (tried(once, args, name, peer, int(rate * args.seconds), rate=rate, busy=busy) or {}).items():
                 found[k][key].append(value)
-    figures = [["%s at %d %%" % (n, r), p + (" busy %d" % b if b else "")]
+    figures = [["%s at %d %%, %s%s" % (n, r, p, " busy %d" % b if b else "")]
                + ["%.0f" % statistics.median(f[key]) for key in ("p50", "p99", "p999", "max")]
                + ["%.2f" % statistics.median(f["cpu_us"]), "%.0f" % (max(f["it_max"]) / 1000) if f["it_max"] else "-"]
                for (n, r, p, b), f in zip(cells, found) if f]
     title = "Latency of requests on a clock of their own, us: medians of %d rounds of %g s; 100 %% are %s a second" % (
         args.rounds, args.seconds, ", ".join("%.0f (%s)" % (v, n) for n, v in most.items()))
-    head = ["", "", "p50", "p99", "p99.9", "max", "CPU us/request", "longest iteration"]
+    head = ["", "p50", "p99", "p99.9", "max", "CPU us/request", "longest iteration"]
     keep(args.build, "latency", [first] + as_text(title, head, figures), {"system": first, "title": title, "head": head, "cells": figures})
     return 0

@@ -8,6 +8,7 @@
 #   make bench-latency      requests on a clock of their own: ROUNDS=3 SECONDS=.5
 #   make bench-report       all of what was measured as one page, build/bench/report.html
 #   make bench-readme       ten rows of it, for README
+#   make check-report       is every figure on that page, when a browser shows it?
 #   make check-bench        system calls of the rows of a short run: no more than they may be
 #
 # ROWS="ring:100 turns" PEERS="epoll,64,4.33 aio" KERNELS="bookworm" choose, SHORT=1 takes less
@@ -23,11 +24,12 @@ $(call needs,bench-emulated,python3 binutils cpio mmdebstrap qemu-system-x86)
 $(call needs,bench-emulated bench bench-calls,python3 libevent-dev libuv1-dev liburing-dev)
 $(call needs,bench-calls check-bench,python3 strace)
 $(call needs,bench-report,python3 gnuplot-nox)
+$(call needs,check-report,python3 gnuplot-nox chromium)
 
 $(call needs,bench-programs bench-latency,python3 libssl-dev nghttp2-server hitch openssl linux-perf)
 $(call needs,bench-programs,python3-gevent perl libcommon-sense-perl libcanary-stability-perl libmojolicious-perl ocaml-findlib liblwt-ocaml-dev)
 
-.PHONY: bench-programs bench-latency bench bench-emulated bench-calls bench-report bench-readme check-bench
+.PHONY: check-report bench-programs bench-latency bench bench-emulated bench-calls bench-report bench-readme check-bench
 
 # adapter, flags, libraries; all static, as they run on other kernels as well
 BENCH_libev      := on-libev.h      -DBENCH_LINUXAIO_STATS -isystem $(INST)/include $(INST)/lib/libev.a -lm
@@ -94,6 +96,9 @@ check-bench: $(BENCH_OUT)/bench-libev
 
 bench-report:
 	@tests/bench/report --build $(BUILD)
+
+check-report:
+	@tests/bench/check-report $(BUILD)
 
 bench-readme:
 	@tests/bench/report --build $(BUILD) --readme

@@ -49,16 +49,9 @@ ring (io_cb *cb)
 }
 
 static void
-w_ring (void)
+w_ring (int kind)
 {
-  make_chans (SOCKETS);
-  ring (ring_cb);
-}
-
-static void
-w_pipering (void)
-{
-  make_chans (PIPES);
+  make_chans (kind);
   ring (ring_cb);
 }
 
@@ -101,10 +94,11 @@ oneshot_start (struct chan *c)
 }
 
 static void
-w_oneshot (void)
+w_oneshot (int new)
 {
   int k;
 
+  anew = new;
   make_chans (SOCKETS);
   circle ();
   init_all (oneshot_cb);
@@ -116,13 +110,6 @@ w_oneshot (void)
       io_start (&next_of (c)->io);
       put_byte (c->to);
     }
-}
-
-static void
-w_oneshotnew (void)
-{
-  anew = 1;
-  w_oneshot ();
 }
 
 /*****************************************************************************/
@@ -157,7 +144,7 @@ TIMER_CB (never_cb)
 static int make_listener (void);
 
 static void
-w_blend (void)
+w_blend (int unused)
 {
   static struct chan beside;
   int k;
@@ -207,7 +194,7 @@ step_late (void)
 }
 
 static void
-w_late (void)
+w_late (int unused)
 {
   make_chans (SOCKETS);
   init_all (late_cb);
@@ -263,21 +250,15 @@ step_turns (void)
 }
 
 static void
-w_turns (void)
+w_turns (int new)
 {
   int k;
 
+  anew = new;
   make_chans (SOCKETS);
 
   for (k = 0; k < opt.n; ++k)
     rw_init (&chans [k].rw, turn_read_cb, turn_write_cb, chans [k].fd);
-}
-
-static void
-w_turnsanew (void)
-{
-  anew = 1;
-  w_turns ();
 }
 
 /*****************************************************************************/
@@ -317,7 +298,7 @@ step_stopother (void)
 }
 
 static void
-w_stopother (void)
+w_stopother (int unused)
 {
 #if ONE_TIMER
   skip ("a bare loop has no way to drop events");
@@ -352,7 +333,7 @@ step_writeinterest (void)
 }
 
 static void
-w_writeinterest (void)
+w_writeinterest (int unused)
 {
   make_chans (SOCKETS);
   init_rw (no_cb, turn_write_cb);
@@ -404,7 +385,7 @@ step_writewait (void)
 }
 
 static void
-w_writewait (void)
+w_writewait (int unused)
 {
   make_full ();
   init_rw (no_cb, no_cb);
@@ -451,7 +432,7 @@ step_writefire (void)
 }
 
 static void
-w_writefire (void)
+w_writefire (int unused)
 {
   make_full ();
   init_rw (no_cb, writefire_cb);
@@ -475,7 +456,7 @@ step_nowait (void)
  */
 
 static void
-w_scale (void)
+w_scale (int unused)
 {
   int n = opt.n, *fds, k;
 
@@ -491,7 +472,7 @@ w_scale (void)
 
   turn_nowait ();
   opt.n = 100;
-  w_ring ();
+  w_ring (SOCKETS);
 }
 
 /*****************************************************************************/
@@ -518,7 +499,7 @@ IO_CB (mixed_cb)
 }
 
 static void
-w_mixed (void)
+w_mixed (int unused)
 {
   static timer_w ticks [TICKS];
   int k;
@@ -575,7 +556,7 @@ become_fifo (struct chan *c)
 }
 
 static void
-w_ttys (void)
+w_ttys (int unused)
 {
   int k;
 

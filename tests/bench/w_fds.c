@@ -51,7 +51,7 @@ register_round (const int *fds, const int *beside, int nbeside, int polls)
 }
 
 static void
-register_rounds (int nbeside, int polls)
+w_register (int nbeside)
 {
   int *fds, *beside, round;
 
@@ -62,21 +62,9 @@ register_rounds (int nbeside, int polls)
   loop_del ();
 
   for (round = 0; round < opt.rounds && !out_of_time (); ++round)
-    register_round (fds, beside, nbeside, polls);
+    register_round (fds, beside, nbeside, nbeside > 1 ? 20000 : 1);
 
   new_loop ();
-}
-
-static void
-w_register (void)
-{
-  register_rounds (1, 1);
-}
-
-static void
-w_burst (void)
-{
-  register_rounds (100, 20000);
 }
 
 /*****************************************************************************/
@@ -124,39 +112,21 @@ step_reset (void)
  */
 
 static void
-cancel (int first, long step)
+w_cancel (int step)
 {
   long round;
 
-  idle_world ();
+  idle_world (0);
 
   for (round = 0; round < opt.ops && round < opt.n / 2 && !out_of_time (); ++round)
     {
-      struct chan *c = chans + (first + round * step) % opt.n;
+      struct chan *c = chans + ((step < 0 ? opt.n - 1 : 0) + round * step) % opt.n;
 
       section_begin ();
       io_stop (&c->io);
       turn_nowait ();
       section_end (1);
     }
-}
-
-static void
-w_cancelyoung (void)
-{
-  cancel (opt.n - 1, opt.n - 1);
-}
-
-static void
-w_cancelold (void)
-{
-  cancel (0, 1);
-}
-
-static void
-w_cancelany (void)
-{
-  cancel (0, 617); /* and n have no divisor in common */
 }
 
 /*****************************************************************************/
@@ -174,7 +144,7 @@ longest_since (uint64_t begin, uint64_t end)
 }
 
 static void
-w_growth (void)
+w_growth (int unused)
 {
   int *fds, k = 0, upto;
 
@@ -234,7 +204,7 @@ kernel_bytes (void)
 }
 
 static void
-w_memory (void)
+w_memory (int unused)
 {
   int all = opt.n * opt.active, k, *fds;
   long heap, kernel;
@@ -317,7 +287,7 @@ step_exit (void)
 }
 
 static void
-w_life (void)
+w_life (int unused)
 {
   make_chans (SOCKETS);
   step_newdestroy ();

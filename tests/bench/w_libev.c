@@ -55,7 +55,7 @@ threads_run (long ops)
 }
 
 static void
-w_threads (void)
+w_threads (int unused)
 {
   long ops = opt.ops / opt.n;
   int k, i;
@@ -126,14 +126,14 @@ async_round (long ops)
 }
 
 static void
-w_async (void)
+w_async (int unused)
 {
   int k;
 
   for (k = 0; k < 2; ++k)
     {
       new_loop ();
-      idle_world ();
+      idle_world (0);
       side [k].loop = loop;
       ev_async_init (&side [k].w, async_cb);
       ev_async_start (loop, &side [k].w);
@@ -163,11 +163,11 @@ step_signal (void)
 }
 
 static void
-w_signal (void)
+w_signal (int unused)
 {
   static ev_signal w;
 
-  idle_world ();
+  idle_world (0);
   ev_signal_init (&w, signal_cb, SIGUSR1);
   ev_signal_start (loop, &w);
 }
@@ -176,14 +176,14 @@ w_signal (void)
 /* embed: the ring in a loop that is embedded in one on epoll. One operation: one event. */
 
 static void
-w_embed (void)
+w_embed (int unused)
 {
   static ev_embed embed;
 
   if (!(ev_backend (loop) & ev_embeddable_backends ()))
     skip ("this backend cannot be embedded");
 
-  w_ring ();
+  w_ring (SOCKETS);
   turn_nowait ();
   ev_embed_init (&embed, 0, loop);
   loop = ev_loop_new (EVBACKEND_EPOLL | EVFLAG_NOENV);
@@ -193,7 +193,7 @@ w_embed (void)
 #else
 
 static void
-w_libev (void)
+w_libev (int unused)
 {
   skip ("libev's");
 }
@@ -202,6 +202,6 @@ w_libev (void)
 # define w_async     w_libev
 # define w_signal    w_libev
 # define w_embed     w_libev
-# define step_signal w_libev
+# define step_signal 0
 
 #endif

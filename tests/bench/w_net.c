@@ -134,11 +134,11 @@ step_accept (void)
 }
 
 static void
-w_accept (void)
+w_accept (int unused)
 {
   limit_n (1, 2 * opt.active + 1);
   clients = calloc (opt.active, sizeof *clients);
-  idle_world ();
+  idle_world (0);
   new_conn (accept_cb, make_listener (), IO_READ);
 }
 
@@ -178,9 +178,9 @@ step_connect (void)
 }
 
 static void
-w_connect (void)
+w_connect (int unused)
 {
-  idle_world ();
+  idle_world (0);
   make_listener ();
 }
 
@@ -204,12 +204,12 @@ IO_CB (end_cb)
 }
 
 static void
-w_ends (void)
+w_ends (int unused)
 {
   long round;
   int k;
 
-  idle_world ();
+  idle_world (0);
 
   for (round = 0; round * ENDS < opt.ops && !out_of_time (); ++round)
     {
@@ -281,7 +281,7 @@ end_all (void)
 }
 
 static void
-w_closeidle (void)
+w_closeidle (int unused)
 {
   int round, k;
 
@@ -314,7 +314,7 @@ TIMER_CB (timeout_cb)
 }
 
 static void
-w_timeouts (void)
+w_timeouts (int unused)
 {
   int k;
 
@@ -418,7 +418,7 @@ step_proxy (void)
 }
 
 static void
-w_proxy (void)
+w_proxy (int unused)
 {
   int *fds, k, small = 4096;
 
@@ -474,7 +474,7 @@ IO_CB (serve_accept_cb)
 }
 
 static void
-w_server (void)
+w_server (int unused)
 {
   new_conn (serve_accept_cb, make_listener (), IO_READ);
 
