@@ -184,23 +184,28 @@ heap_bytes (void)
   return mi.uordblks + mi.hblkhd;
 }
 
-/* what is left of the machine's, and what of it this process has for itself */
+/* objects of the kernel, and the pages of rings, which it has as a file's */
 static long
 kernel_bytes (void)
 {
-  FILE *meminfo = fopen ("/proc/meminfo", "re"), *status = fopen ("/proc/self/status", "re");
+  FILE *slabs = fopen ("/proc/slabinfo", "re"), *meminfo = fopen ("/proc/meminfo", "re");
   char line [256];
-  long left_kb = 0, own_kb = 0;
+  long sum = 0, number, size;
+
+  if (!slabs || !meminfo)
+    skip ("/proc/slabinfo: %s", strerror (errno));
+
+  while (fgets (line, sizeof line, slabs))
+    if (sscanf (line, "%*s %ld %*d %ld", &number, &size) == 2)
+      sum += number * size;
 
   while (fgets (line, sizeof line, meminfo))
-    sscanf (line, "MemFree: %ld", &left_kb);
+    if (sscanf (line, "Cached: %ld", &number) == 1)
+      sum += number * 1024;
 
-  while (fgets (line, sizeof line, status))
-    sscanf (line, "RssAnon: %ld", &own_kb);
-
+  fclose (slabs);
   fclose (meminfo);
-  fclose (status);
-  return -(left_kb + own_kb) * 1024;
+  return sum;
 }
 
 static void
@@ -212,8 +217,6 @@ w_memory (int unused)
   limit_n (opt.active, 4 * opt.active);
   fds   = make_channels (all / 2, SOCKETS);
   chans = calloc (all, sizeof *chans);
-  memset (chans, 1, all * sizeof *chans); /* the kernel has given it */
-  memset (chans, 0, all * sizeof *chans);
   heap   = heap_bytes ();
   kernel = kernel_bytes ();
 

@@ -263,44 +263,6 @@ connect_all (void)
   turn_nowait ();
 }
 
-static void
-end_all (void)
-{
-  char byte;
-  int k;
-
-  for (k = 0; k < opt.n; ++k)
-    {
-      if (read (chans [k].to, &byte, 1))
-        fail ("end");
-
-      close_hard (chans [k].to);
-    }
-
-  close (listener);
-}
-
-static void
-w_closeidle (int unused)
-{
-  int round, k;
-
-  for (round = 0; round < opt.rounds && !out_of_time (); ++round)
-    {
-      loop_del ();
-      new_loop ();
-      connect_all ();
-      section_begin ();
-
-      for (k = 0; k < opt.n; ++k)
-        io_close (&chans [k].io);
-
-      turn_nowait ();
-      section_end (opt.n);
-      end_all ();
-    }
-}
-
 TIMER_CB (timeout_cb)
 {
   struct chan *c = (struct chan *)((char *)w - offsetof (struct chan, timer));
@@ -314,14 +276,10 @@ TIMER_CB (timeout_cb)
 }
 
 static void
-w_timeouts (int unused)
+time_out (void)
 {
   int k;
 
-#if ONE_TIMER
-  skip ("a bare loop has but one timer");
-#endif
-  connect_all ();
   timer_now ();
 
   for (k = 0; k < opt.n; ++k)
@@ -331,9 +289,49 @@ w_timeouts (int unused)
     }
 
   wait_for (opt.n);
-  turn_nowait ();
-  section_end (opt.n);
-  end_all ();
+}
+
+static void
+close_all (void)
+{
+  int k;
+
+  section_begin ();
+
+  for (k = 0; k < opt.n; ++k)
+    io_close (&chans [k].io);
+}
+
+static void
+w_ending (int timeouts)
+{
+  char byte;
+  int round, k;
+
+#if ONE_TIMER
+  if (timeouts)
+    skip ("a bare loop has but one timer");
+#endif
+
+  for (round = 0; round < opt.rounds && !out_of_time (); ++round)
+    {
+      loop_del ();
+      new_loop ();
+      connect_all ();
+      (timeouts ? time_out : close_all) ();
+      turn_nowait ();
+      section_end (opt.n);
+
+      for (k = 0; k < opt.n; ++k)
+        {
+          if (read (chans [k].to, &byte, 1))
+            fail ("end");
+
+          close_hard (chans [k].to);
+        }
+
+      close (listener);
+    }
 }
 
 /*****************************************************************************/
