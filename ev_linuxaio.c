@@ -602,7 +602,7 @@ linuxaio_drop (EV_P_ LINUXAIO_FD *f)
   int cancelled = 0;
   int write;
 
-  for (write = 0; f->request && write < 2; ++write)
+  for (write = 0; write < 2; ++write)
     {
       LINUXAIO_REQUEST *r = f->request + write;
 
@@ -1387,7 +1387,7 @@ linuxaio_busy_env (void)
   char *end;
   long microseconds;
 
-  if (!text || *text < '0' || *text > '9')
+  if (!text || *text < '0')
     return LINUXAIO_TS (0.);
 
   microseconds = strtol (text, &end, 10);

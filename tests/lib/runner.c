@@ -1,10 +1,11 @@
 /*
  * Runs the tests, each in a process of its own, over the loops it names.
  *
- *   PROGRAM [-t PART_OF_NAME] [-l LOOP] [-j JOBS] [-f FILE] [-n]
+ *   PROGRAM [-t PART_OF_NAME] [-l LOOP] [-j JOBS] [-f FILE] [-n] [-s]
  *
  * -f: failures are written to FILE, too. -n: the first test that fits is run, and in
- * this process, for a debugger. PATIENCE in the environment multiplies all limits of time.
+ * this process, for a debugger. -s: this machine is shared, tests that need it alone are
+ * left out. PATIENCE in the environment multiplies all limits of time.
  *
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
@@ -14,6 +15,7 @@
 #include <getopt.h>
 #include <stdarg.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -61,7 +63,7 @@ static test *tests, **last = &tests;
 static struct loop_kind *kind;
 static const char *part = "", *loop_name = "";
 static FILE *failures;
-static int forking = 1, jobs = 4; /* they sleep most of the time */
+static int forking = 1, sharing, jobs = 4; /* they sleep most of the time */
 static int passed, failed, skipped;
 static int elsewhere; /* tests that another flavour runs */
 
@@ -73,10 +75,9 @@ static struct job
 } running [JOBS];
 
 static int report_fd = -1;
-static pid_t test_pid;
 static int bottom;       /* frames below the test */
 static void *below_test; /* the lowest of them but one */
-static timer_t stall;
+static int *beats;       /* signs of progress, of a test and its children */
 
 void
 test_register (test *t)
@@ -145,19 +146,23 @@ skip (const char *format, ...)
 static void
 on_signal (int signum)
 {
-  if (signum == STALLED)
-    give_up ("", 0, "stuck: nothing has happened for %d seconds", STALL * patience_factor ());
+  static int seen, quiet;
 
-  give_up ("", 0, "killed by signal %d (%s)", signum, strsignal (signum));
+  if (signum != STALLED)
+    give_up ("", 0, "killed by signal %d (%s)", signum, strsignal (signum));
+
+  quiet = *beats == seen ? quiet + 1 : 0;
+  seen  = *beats;
+
+  if (quiet == 2)
+    give_up ("", 0, "stuck: nothing has happened for %d seconds", STALL * patience_factor ());
 }
 
 void
 progress (void)
 {
-  struct itimerspec t = { { 0, 0 }, { STALL * patience_factor (), 0 } };
-
-  if (forking && getpid () == test_pid)
-    timer_settime (stall, 0, &t, 0);
+  if (beats)
+    __atomic_add_fetch (beats, 1, __ATOMIC_RELAXED);
 }
 
 void
@@ -171,20 +176,24 @@ unwatched (void)
 static void
 watch_over (void)
 {
+  int half = STALL * patience_factor () / 2;
+  struct itimerspec every = { { half, 0 }, { half, 0 } };
   struct sigevent ev;
+  timer_t timer;
 
+  beats = (int *)mmap (0, sizeof (*beats), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   memset (&ev, 0, sizeof (ev));
   ev.sigev_notify  = SIGEV_THREAD_ID;
   ev.sigev_signo   = STALLED;
   ev._sigev_un._tid = syscall (SYS_gettid);
-  timer_create (CLOCK_MONOTONIC, &ev, &stall);
   signal (STALLED, on_signal);
   signal (SIGABRT, on_signal);
 
   if (!SANITIZED)
     signal (SIGSEGV, on_signal);
 
-  progress ();
+  if (timer_create (CLOCK_MONOTONIC, &ev, &timer) || timer_settime (timer, 0, &every, 0))
+    give_up ("", 0, "no timer: %s", strerror (errno));
 }
 
 static void __attribute__ ((noinline))
@@ -201,8 +210,7 @@ call_test (test *t)
 static void
 run_test (test *t)
 {
-  test_pid = getpid ();
-  backend  = kind->bit;
+  backend = kind->bit;
 
   if (forking)
     watch_over ();
@@ -466,7 +474,7 @@ main (int argc, char **argv)
 
   setlinebuf (stdout);
 
-  while ((opt = getopt (argc, argv, "t:l:j:f:n")) != -1)
+  while ((opt = getopt (argc, argv, "t:l:j:f:ns")) != -1)
     switch (opt)
       {
         case 't': part = optarg; break;
@@ -474,10 +482,11 @@ main (int argc, char **argv)
         case 'j': jobs = atoi (optarg) < JOBS ? atoi (optarg) : JOBS; break;
         case 'f': failures = fopen (optarg, "ae"); break;
         case 'n': forking = 0; break;
+        case 's': sharing = 1; break;
         default : return 2;
       }
 
-  if (!(run_all (0) + run_all (ALONE) + elsewhere))
+  if (!(run_all (0) + (sharing ? 0 : run_all (ALONE)) + elsewhere))
     {
       fprintf (stderr, "check-%s: no test is called TEST=%s and runs on LOOP=%s\n", program_invocation_short_name, part, loop_name);
       return 2;

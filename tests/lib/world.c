@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -120,6 +121,7 @@ new_socket (int family, int type)
   return socket (family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
+/* each process has an address of its own, so that nobody else takes a port that was just closed */
 static int
 loopback_socket (int type, struct sockaddr_in *address)
 {
@@ -128,7 +130,7 @@ loopback_socket (int type, struct sockaddr_in *address)
 
   memset (address, 0, sizeof (*address));
   address->sin_family = AF_INET;
-  address->sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  address->sin_addr.s_addr = htonl (0x7f000000 | (getpid () & 0xffffff));
 
   if (!bind (fd, (struct sockaddr *)address, sizeof (*address))
       && !getsockname (fd, (struct sockaddr *)address, &length)
@@ -150,6 +152,7 @@ make_tcp (struct world_object *o)
 {
   struct sockaddr_in a;
   struct pollfd p = { loopback_socket (SOCK_STREAM, &a), POLLIN, 0 };
+  int one = 1;
 
   o->fd [0] = new_socket (AF_INET, SOCK_STREAM);
   shrink_buffers (o->fd [0]);
@@ -158,6 +161,8 @@ make_tcp (struct world_object *o)
     o->fd [1] = accept4 (p.fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
   shrink_buffers (o->fd [1]);
+  setsockopt (o->fd [0], IPPROTO_TCP, TCP_NODELAY, &one, sizeof (one));
+  setsockopt (o->fd [1], IPPROTO_TCP, TCP_NODELAY, &one, sizeof (one));
   close (p.fd);
   return 2;
 }

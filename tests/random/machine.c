@@ -1288,9 +1288,6 @@ machine_run (const unsigned char *program, size_t size,
   check (0, 2);
   finish (header [2] & 16);
 
-  if (o->ignore_leaks)
-    return;
-
   if (blocks)
     fail ("%ld blocks of memory are left after ev_loop_destroy", blocks);
 

@@ -43,7 +43,8 @@ struct conn
 
 static int seconds, connections, alive;
 static int listener;
-static struct sockaddr_in address;
+static struct sockaddr_storage address; /* its */
+static socklen_t address_len;
 
 #define add(what, n) __atomic_add_fetch (&report->what, (n), __ATOMIC_RELAXED)
 
@@ -377,7 +378,7 @@ client_open (struct conn *c)
   /* all of 127.0.0.0/8 is ours: ports do not run out */
   from.sin_addr.s_addr = htonl (0x7f000002 + next_random (&dice) % 1000000);
   must (!bind (fd, (struct sockaddr *)&from, sizeof (from)));
-  must (!connect (fd, (struct sockaddr *)&address, sizeof (address)) || errno == EINPROGRESS);
+  must (!connect (fd, (struct sockaddr *)&address, address_len) || errno == EINPROGRESS);
 
   if (c->kind != DEAF)
     ev_io_start (EV_A_ &c->in);
@@ -486,13 +487,15 @@ supervise (pid_t client)
 
 TEST (echo_service_under_churn, EPOLL | COLD | MIXED)
 {
-  int i;
+  int fd [2], i;
 
   seconds     = setting ("SOAK_SECONDS", 4);
   connections = setting ("SOAK_CONNECTIONS", 1000);
   room_for_fds (connections + 100);
   report   = mmap (0, sizeof (*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  listener = tcp_listen (&address);
+  make (WORLD_LISTEN, fd);
+  listener = fd [0];
+  address  = address_of (listener, &address_len);
   must (!listen (listener, 4096));
 
   for (i = 0; i < WORKERS; ++i)
