@@ -34,7 +34,6 @@ typedef struct { struct event rd, wr; } rw_w;
 #define io_reset(w,fd,mask)   do { event_callback_fn cb_ = event_get_callback (w); event_del (w); io_init (w, cb_, fd, mask); event_add (w, 0); } while (0)
 #define io_close(w)           do { event_del (w); close (event_get_fd (w)); } while (0)
 
-
 #define timer_init(t,cb)      evtimer_assign (t, base, cb, t)
 #define timer_stop(t)         evtimer_del (t)
 #define timer_now()           event_base_update_cache_time (base)
