@@ -29,9 +29,8 @@ patched ()
 # copy DIR: a copy of all that make needs, and of what it has made
 copy ()
 {
-  mkdir -p "$1/build" "$1/tests/lib"
-  cp -a "$top/tests/lib/programs.mk" "$1/tests/lib"
-  cp -a "$top/Makefile" "$top/ev_linuxaio.c" "$top/ev_linuxaio.h" "$top/patches" "$1"
+  mkdir -p "$1/build"
+  (cd "$top" && cp -a --parents Makefile ev_linuxaio.[ch] patches tests/lib/programs.mk tests/programs/doctor tests/setup/install-packages "$1")
   cp -a "$BUILD/libev" "$BUILD/inst" "$BUILD/log" "$1/build"
   find "$BUILD" -maxdepth 1 -type f -exec cp -a {} "$1/build" \;
 }
@@ -52,6 +51,12 @@ same ()
 names ()
 {
   cat "$series/series"
+}
+
+# one_name: with one name for what the releases have several for
+one_name ()
+{
+  sed 's/ecb_expect/expect/; s/EV_TS_CONST (0.)/0./; s/EV_TS_TO_MSEC (timeout)/timeout * 1e3/; s/ \(EV_NOEXCEPT\|EV_THROW\)//'
 }
 
 # one_line STATUS: the last run failed (or not) with a single line of text

@@ -75,8 +75,7 @@ plain="${CC:-cc} -O0 -DEV_USE_LINUXAIO=1"
 compilers=("$plain" "$plain -DEV_MULTIPLICITY=0" "$plain -Os -DEV_FEATURES=0x40 -DEV_ASYNC_ENABLE=1 -DEV_USE_EPOLL=1"
   "g++ -x c++ -O0 -DEV_USE_LINUXAIO=1" "$plain -DEV_VERIFY=3")
 
-# places DIR: the lines that C files have and those of DIR.before have not, after the function that they are in.
-# Names that the releases have for the same are made one
+# places DIR: the lines that C files have and those of DIR.before have not, after the function that they are in
 places ()
 {
   for file in ev.c ev.h ev_vars.h ev_wrap.h ev_epoll.c; do
@@ -84,7 +83,6 @@ places ()
       | awk '/^@@/ { f = $6 ~ /^[(]/ ? $5 : "" } /^[+][^+]/ { sub (/\r$/, ""); print f, $0 }' || :
   done | one_name | sort
 }
-one_name () { sed 's/ecb_expect/expect/; s/EV_TS_CONST (0.)/0./; s/EV_TS_TO_MSEC (timeout)/timeout * 1e3/; s/ \(EV_NOEXCEPT\|EV_THROW\)//'; }
 
 # accepted TREE COMPILER...: apply takes it, $says is in its line, compiled that way it works, and undo gives it back
 accepted ()

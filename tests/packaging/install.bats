@@ -10,8 +10,6 @@ setup_file ()
   COPY=$(mktemp -d)
   chmod 755 "$COPY"
   copy "$COPY"
-  mkdir -p "$COPY/tests/programs"
-  cp "$top/tests/programs/doctor" "$COPY/tests/programs"
   "$top/patches/get-libev" "$COPY/pristine"
   [ "$(id -u)" != 0 ] || chown -R 65534:65534 "$COPY"
 }

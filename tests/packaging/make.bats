@@ -16,6 +16,13 @@ refused ()
   [[ ${lines[0]} == $1 ]] || { echo "$output"; false; }
 }
 
+# says TEXT ARGUMENT...: make says just that
+says ()
+{
+  run -0 make -s "${@:2}"
+  [ "$output" = "$1" ] || { echo "$output"; false; }
+}
+
 @test "names the package of a tool that is missing, and builds no libev without the backend in silence" {
   mkdir "$BATS_TEST_TMPDIR/bin"
   ln -s /usr/bin/* /bin/* "$BATS_TEST_TMPDIR/bin" 2>/dev/null || :
@@ -27,24 +34,17 @@ refused ()
   refused "*install the package linux-libc-dev" CC=musl-gcc
 }
 
-@test "compiler and flags are taken as given, and remembered" {
+@test "compiler and flags are taken as given, and remembered, but for settings that do not work" {
   make -s -C "$top" BUILD="$dir" CC=gcc CFLAGS='-O0 -DQUOTED=\"a\"'
   grep -qxF 'CFLAGS = -O0 -DQUOTED=\"a\"' "$dir/libev/Makefile"
   grep -qF -- '-DQUOTED=\"a\"' "$dir/log/build"
   run -1 grep -- -O3 "$dir/log/build"
 
-  run -0 make -s -C "$top" BUILD="$dir"
-  [ -z "$output" ]
-  run -0 make -s -C "$top" BUILD="$dir" CFLAGS=-O1
-  [[ $output == *"built $dir/inst/lib/libev.so.4"* ]]
-  grep -qxF 'CC = gcc' "$dir/libev/Makefile"
-  grep -qxF 'CFLAGS = -O1' "$dir/libev/Makefile"
-}
-
-@test "settings that do not work are not remembered" {
-  make -s -C "$top" BUILD="$dir" CFLAGS=-O1
+  says "" -C "$top" BUILD="$dir"
+  says "built $dir/inst/lib/libev.so.4 and libev.a" -C "$top" BUILD="$dir" CFLAGS=-O1
   refused "*LIBEV_SRC: $BATS_TEST_TMPDIR/nothing does not exist" LIBEV_SRC="$BATS_TEST_TMPDIR/nothing"
-  run -0 make -s -C "$top" BUILD="$dir"
+  make -s -C "$top" BUILD="$dir"
+  grep -qxF 'CC = gcc' "$dir/libev/Makefile"
   grep -qxF 'CFLAGS = -O1' "$dir/libev/Makefile"
 }
 
@@ -63,31 +63,23 @@ refused ()
 @test "builds again what has changed, and only then" {
   BUILD=$top/build copy "$dir"
   make -s -C "$dir"
-  run -0 make -s -C "$dir"
-  [ -z "$output" ]
+  says "" -C "$dir"
   echo 'char linuxaio_is_new [1];' >>"$dir/ev_linuxaio.c"
-  run -0 make -s -C "$dir"
-  [ "$output" = "built build/inst/lib/libev.so.4 and libev.a" ]
+  says "built build/inst/lib/libev.so.4 and libev.a" -C "$dir"
   nm -D "$dir/build/inst/lib/libev.so.4" | grep -q linuxaio_is_new
-  run -0 make -s -C "$dir"
-  [ -z "$output" ]
+  says "" -C "$dir"
 }
 
 @test "check fails when a suite fails, and when there is none" {
   BUILD=$top/build copy "$dir"
-  mkdir -p "$dir/tests/setup" "$dir/tests/some"
-  cp "$top/tests/setup/install-packages" "$dir/tests/setup"
+  mkdir "$dir/tests/some"
   printf 'CHECK_TARGETS += good\ngood:\nbad:\n\t@exit 1\ntells:\n\t@echo "a: b" >>$(FAILURES); exit 1\n' >"$dir/tests/some/targets.mk"
 
   run -0 make -s -C "$dir" check
   [ "${lines[-1]}" = "1 passed, 0 failed" ] || { echo "$output"; false; }
 
   run -2 make -s -C "$dir" check CHECK_TARGETS="bad good tells"
-  [[ $output == *"== good passed: 1 of 3"*$'1 passed, 2 failed
-a: b
-failed: make bad
-failed: make tells
-'* ]] || { echo "$output"; false; }
+  [[ $output == *"== good passed: 1 of 3"*$'1 passed, 2 failed\na: b\nfailed: make bad\nfailed: make tells\n'* ]] || { echo "$output"; false; }
 
   run -2 make -s -C "$dir" check CHECK_TARGETS=
   [[ $output == *"0 passed, 0 failed"* ]] || { echo "$output"; false; }

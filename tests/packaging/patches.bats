@@ -65,12 +65,8 @@ setup ()
 }
 
 @test "the patches of both versions have the same numbers, and add the same to what both have; to the manual, a dozen lines" {
-  # added VERSION: the new lines of files that have the same in both, with one name for what has two
-  added ()
-  {
-    (cd "$top/patches/libev-$1" && sed -n '/^+[^+]/p' 000[3-5]-*.patch) \
-      | sed 's/ecb_expect/expect/; s/EV_TS_TO_MSEC (timeout)/timeout * 1e3/'
-  }
+  # added VERSION: the new lines of files that have the same in both
+  added () { (cd "$top/patches/libev-$1" && sed -n '/^+[^+]/p' 000[3-5]-*.patch) | one_name; }
   diff <(added 4.33) <(added 4.24)
   diff <(cut -c 1-5 "$top/patches/libev-4.33/series") <(cut -c 1-5 "$top/patches/libev-4.24/series")
   section () { sed -n '/^+Linux AIO/,/functions to call/p' "$top/patches/libev-$1"/*-documentation.patch; }

@@ -1,9 +1,6 @@
 # The patch series, the scripts that handle it, what is installed, and copies of libev in other projects.
 #
-#   make check-packaging    all of it
-#   make check-copies       only the copies; COPIES="DIR..." tries these as well
-#   make check-older-libev  the suites of tests/behaviour on libev 4.24
-#
+#   COPIES="DIR..."         make check-copies tries these as well
 #   OLDER_LIBEV_SRC=path    take libev 4.24 from this directory or tarball
 
 CHECK_TARGETS += check-packaging check-older-libev
