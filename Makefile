@@ -13,7 +13,7 @@
 #
 # Tests; tests/README says where a new one belongs
 #
-#   make check              all of these, one after the other (eight minutes)
+#   make check              all of these, as many at a time as there are CPUs (eight minutes)
 #   make check-behaviour    what libev promises, on every kind of loop; TEST=part-of-name LOOP=64 DEBUG=1
 #   make check-rings        what only this backend has, and kernels that refuse; TEST= LOOP= DEBUG=1
 #   make check-random       random programs, judged by poll (2); SEED= N=
@@ -30,7 +30,7 @@
 #   make check-coverage     do these tests reach every line of the backend?
 #   make check-mutants      do they notice a backend that is broken? N=60 SEED=1
 #   make check-kernels      other kernels and machines, emulated (as root); KERNELS=
-#   make check-debian       make run and make check on a bare Debian 12 and 13 (as root); RELEASES=
+#   make check-debian       what README says, on a bare Debian 12 and 13 (as root); RELEASES=
 #   make check-deb          make deb, installed over Debian's libev, used, and removed
 #   make check-copies       copies of libev in other projects; COPIES="DIR..."
 #   make fuzz-random        libFuzzer on the random programs; MINUTES=1
@@ -207,21 +207,20 @@ ifneq ($(PACKAGES),)
 $(MAKECMDGOALS) $(BUILD)/inst.done $(BUILD)/pristine-inst.done: | packages
 endif
 
-# one part after the other, also after one that fails
+# as many parts at a time as there are CPUs, also after one that fails. What a part says is
+# printed when it has ended
 check: all
-	+@set -- $(CHECK_TARGETS); passed=0; failed=0; : >$(FAILURES); \
-	for part; do \
-	  echo "== $$part, $$(($$# - passed - failed - 1)) to follow"; \
-	  began=$$(date +%s); known=$$(wc -c <$(FAILURES)); \
-	  if $(MAKE) $$part; then passed=$$((passed + 1)); else \
-	    failed=$$((failed + 1)); \
-	    test "$$(wc -c <$(FAILURES))" != "$$known" || echo "$$part: make $$part" >>$(FAILURES); \
-	  fi; \
-	  echo "== $$part, $$(($$(date +%s) - began)) s"; \
-	done; \
-	echo "$$passed passed, $$failed failed"; \
+	+@: >$(FAILURES); : >$(BUILD)/passed; date +%s >$(BUILD)/began; \
+	$(MAKE) -k -Orecurse -j $$(nproc) $(CHECK_TARGETS:%=passed-%); \
+	failed=$$(printf '%s\n' $(CHECK_TARGETS) | grep -vxFf $(BUILD)/passed); \
+	echo "$$(wc -l <$(BUILD)/passed) passed, $$(echo $$failed | wc -w) failed"; \
 	cat $(FAILURES); \
-	test $$passed -gt 0 && test $$failed = 0
+	for part in $$failed; do echo "failed: make $$part"; done; \
+	test -s $(BUILD)/passed && test -z "$$failed"
+
+passed-%: %
+	@echo $* >>$(BUILD)/passed
+	@echo "== $* passed: $$(wc -l <$(BUILD)/passed) of $(words $(CHECK_TARGETS)), after $$(($$(date +%s) - $$(cat $(BUILD)/began))) s"
 
 check-%:
 	$(error no $@ here, only $(sort $(shell sed -n 's/^#   make \(check-[a-z-]*\).*/\1/p' Makefile)))

@@ -6,33 +6,32 @@
  */
 
 /*
- * The invariant: each watched fd lives either on epoll or in a ring (place). When the
- * loop sleeps, the kernel holds every wanted direction of every fd: on epoll by the
- * registration that ev_epoll.c has made, in a ring by a request in flight. Until then
- * the fd is on the re-arm list or among the probes.
+ * The invariant: each watched fd lives either on epoll or in a ring (place). When the loop
+ * sleeps, the kernel holds every wanted direction of every fd: on epoll by the registration
+ * that ev_epoll.c has made, in a ring by a request in flight. Until then the fd is on the
+ * re-arm list or among the probes.
  *
- * The loop always sleeps in ev_epoll.c's epoll_poll. Each request names an eventfd,
- * the bell, which is registered in the same epoll set: epoll_wait returns when the
- * kernel has put an event into a ring, and the ring is read in user space. So the epoll
- * fd becomes readable for events of either kind, only the loop's own thread ever looks
- * at the epoll set, and there can be any number of rings.
+ * The loop always sleeps in ev_epoll.c's epoll_poll. Each request names an eventfd, the
+ * bell, which is registered in the same epoll set: epoll_wait returns when the kernel has
+ * put an event into a ring, and the ring is read in user space. So the epoll fd becomes
+ * readable for events of either kind, only the loop's own thread ever looks at the epoll
+ * set, and there can be any number of rings.
  *
  * What follows from how the kernel does it (fs/aio.c):
  *
- * - a request is one-shot. When it has completed, its fd goes on the re-arm list,
- *   and the next linuxaio_poll submits what is wanted and not in flight. So polling
- *   is level-triggered.
- * - an fd has a request for each direction. A direction that is no longer wanted
- *   stays in flight, and its event reaches no watcher.
- * - a request in flight holds the open file. So requests are cancelled as soon as the
- *   last watcher of the fd is stopped (linuxaio_release), or the fd is set anew. The
- *   event of a cancelled request still comes, and the request is not used again
- *   before that.
+ * - a request is one-shot. When it has completed, its fd goes on the re-arm list, and the
+ *   next linuxaio_poll submits what is wanted and not in flight. So polling is
+ *   level-triggered.
+ * - an fd has a request for each direction. A direction that is no longer wanted stays in
+ *   flight, and its event reaches no watcher.
+ * - a request in flight holds the open file. So requests are cancelled as soon as the last
+ *   watcher of the fd is stopped (linuxaio_release), or the fd is set anew. The event of a
+ *   cancelled request still comes, and the request is not used again before that.
  *
- * On epoll, emask is what the kernel was told and still has. Starting a watcher again
- * costs no call if emask has its events: there can be another file behind the number only
- * if the fd was set anew (EV__IOFDSET; ev.pod: The special problem of disappearing file descriptors).
- * For an fd in a ring, emask is what epoll would have been told.
+ * On epoll, emask is what the kernel was told and still has. Starting a watcher again costs
+ * no call if emask has its events: there can be another file behind the number only if the
+ * fd was set anew (EV__IOFDSET; ev.pod: The special problem of disappearing file
+ * descriptors). For an fd in a ring, emask is what epoll would have been told.
  */
 
 #include <fcntl.h>
@@ -73,18 +72,21 @@ static const char linuxaio_ident [] ecb_attribute ((__used__)) = "ev_linuxaio " 
 # define EV_LINUXAIO_RING_NEXT 1022
 #endif
 
-/* the first ring is made after so many events of fds that should be in one. it takes 80 us, and its removal 35 ms */
+/*
+ * the first ring is made after so many events of fds that should be in one. it takes 80 us,
+ * and its removal 35 ms
+ */
 #ifndef EV_LINUXAIO_WORTH
 # define EV_LINUXAIO_WORTH 1000
 #endif
 
 /*
  * The table of prices: what moves the score of an fd, which is between -128 and
- * LINUXAIO_SCORE_MAX. In a ring an event costs 0.3 us more, a cancel 6 us, and setting
- * an fd anew 0.4 us, since its kind is asked again. On epoll a change of the mask costs
- * 0.6 us more. One cancel is enough to leave, and so is one wait where the backend chooses: since
- * 6.12.117 and 7.3.4 (398e3fa789aa) a kernel worker completes each request that had to
- * wait and has an eventfd, which takes 2 - 3 times as long as epoll does.
+ * LINUXAIO_SCORE_MAX. In a ring an event costs 0.3 us more, a cancel 6 us, and setting an
+ * fd anew 0.4 us, since its kind is asked again. On epoll a change of the mask costs 0.6 us
+ * more. One cancel is enough to leave, and so is one wait where the backend chooses: since
+ * 6.12.117 and 7.3.4 (398e3fa789aa) a kernel worker completes each request that had to wait
+ * and has an eventfd, which takes 2 - 3 times as long as epoll does.
  */
 enum
 {
@@ -109,7 +111,10 @@ enum
 /* requests handed over at once: enough to share the call, few enough to be in the cache */
 #define LINUXAIO_BATCH 32
 
-/* polls without waiting that may skip epoll_wait if nothing is on epoll: the bell may show although nothing is in the rings */
+/*
+ * polls without waiting that may skip epoll_wait if nothing is on epoll: the bell may show
+ * although nothing is in the rings
+ */
 #define LINUXAIO_SKIPS 16
 
 /*****************************************************************************/
@@ -438,7 +443,10 @@ linuxaio_ring_open (EV_P)
     }
 }
 
-/* all rings are full. returns an empty one that was marked full for lack of memory, else a new one, else 0 */
+/*
+ * all rings are full. returns an empty one that was marked full for lack of memory, else a
+ * new one, else 0
+ */
 ecb_cold static LINUXAIO_RING *
 linuxaio_ring_more (EV_P)
 {
@@ -594,7 +602,7 @@ linuxaio_drop (EV_P_ LINUXAIO_FD *f)
   int cancelled = 0;
   int write;
 
-  for (write = 0; f->request && write < 2; ++write)
+  for (write = 0; write < 2; ++write)
     {
       LINUXAIO_REQUEST *r = f->request + write;
 
@@ -607,7 +615,10 @@ linuxaio_drop (EV_P_ LINUXAIO_FD *f)
   return cancelled;
 }
 
-/* the greater phase of the two requests. a cancelled one is never beside one in flight: linuxaio_drop takes both */
+/*
+ * the greater phase of the two requests. a cancelled one is never beside one in flight:
+ * linuxaio_drop takes both
+ */
 inline_size int
 linuxaio_phase (LINUXAIO_FD *f)
 {
@@ -643,7 +654,10 @@ linuxaio_kind_good (int fd, int events)
   return type == -ENOTSOCK && !(events & EV_WRITE) && !fstat (fd, &st) && S_ISFIFO (st.st_mode);
 }
 
-/* tells epoll what is wanted of an fd, see epoll_modify. an fd that it refuses is killed, and so is what we know of it */
+/*
+ * tells epoll what is wanted of an fd, see epoll_modify. an fd that it refuses is killed,
+ * and so is what we know of it
+ */
 inline_speed void
 linuxaio_tell_epoll (EV_P_ int fd, int oev)
 {
@@ -696,7 +710,10 @@ linuxaio_to_ring (EV_P_ int fd)
   anfds [fd].aio.place = LINUXAIO_IN_RING;
 }
 
-/* whether an fd in a ring stays there. one that waits for the event of a cancel is better off on epoll meanwhile */
+/*
+ * whether an fd in a ring stays there. one that waits for the event of a cancel is better
+ * off on epoll meanwhile
+ */
 inline_size int
 linuxaio_stays (EV_P_ LINUXAIO_FD *f)
 {
@@ -712,7 +729,10 @@ linuxaio_stays (EV_P_ LINUXAIO_FD *f)
   return phase != LINUXAIO_IDLE || f->score >= 0;
 }
 
-/* decides where a watched fd lives. returns the ring for the requests that it lacks, 0: it lives on epoll */
+/*
+ * decides where a watched fd lives. returns the ring for the requests that it lacks, 0: it
+ * lives on epoll
+ */
 inline_speed LINUXAIO_RING *
 linuxaio_decide (EV_P_ int fd, int lacks)
 {
@@ -893,7 +913,10 @@ linuxaio_events (int revents)
        | (revents & (POLLIN  | POLLERR | POLLHUP) ? EV_READ  : 0);
 }
 
-/* asks the probes if the loop is going to sleep, else arms them: an outer loop may sleep on the epoll fd next */
+/*
+ * asks the probes if the loop is going to sleep, else arms them: an outer loop may sleep on
+ * the epoll fd next
+ */
 ecb_noinline static void
 linuxaio_probe (EV_P_ int ask)
 {
@@ -931,7 +954,10 @@ linuxaio_probe (EV_P_ int ask)
 /*****************************************************************************/
 /* events */
 
-/* learns from an event of an fd. where the backend chooses, events alone do not get the score below 0 */
+/*
+ * learns from an event of an fd. where the backend chooses, events alone do not get the
+ * score below 0
+ */
 inline_size void
 linuxaio_learn (EV_P_ LINUXAIO_FD *f, int events)
 {
@@ -1342,7 +1368,10 @@ linuxaio_change (EV_P_ int fd, int oev, int nev)
     linuxaio_tell_epoll (EV_A_ fd, f->place == LINUXAIO_ANEW ? oev : anfds [fd].emask & (EV_READ | EV_WRITE));
 }
 
-/* a stop changes nothing: linuxaio_release has done what there is to do. a function of its own, to save no registers */
+/*
+ * a stop changes nothing: linuxaio_release has done what there is to do. a function of its
+ * own, to save no registers
+ */
 static void
 linuxaio_modify (EV_P_ int fd, int oev, int nev)
 {
@@ -1358,7 +1387,7 @@ linuxaio_busy_env (void)
   char *end;
   long microseconds;
 
-  if (!text || *text < '0' || *text > '9')
+  if (!text || *text < '0')
     return LINUXAIO_TS (0.);
 
   microseconds = strtol (text, &end, 10);
@@ -1498,7 +1527,10 @@ linuxaio_destroy (EV_P)
   linuxaio_free (EV_A);
 }
 
-/* AIO does not work on this host, and there is no ring: the loop is one of the epoll backend from this poll on */
+/*
+ * AIO does not work on this host, and there is no ring: the loop is one of the epoll
+ * backend from this poll on
+ */
 ecb_cold static void
 linuxaio_resign (EV_P_ ev_tstamp timeout)
 {

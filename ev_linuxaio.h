@@ -9,10 +9,10 @@
  * EV_LINUXAIO_IMPLEMENTATION: what differs between releases of libev, the
  * ABI of the kernel with its proofs, and the state of a loop.
  *
- * LIBEV_FLAGS=64, or EVBACKEND_LINUXAIO: once a loop has handled some events, whatever
- * AIO serves well lives in rings, and epoll serves the rest. LIBEV_FLAGS=68, or EVBACKEND_LINUXAIO |
- * EVBACKEND_EPOLL: the backend chooses for each fd. LIBEV_BUSY_POLL=20 in the
- * environment is like ev_linuxaio_busy_poll (loop, 20e-6) for every loop.
+ * LIBEV_FLAGS=64, or EVBACKEND_LINUXAIO: once a loop has handled some events, whatever AIO
+ * serves well lives in rings, and epoll serves the rest. LIBEV_FLAGS=68, or
+ * EVBACKEND_LINUXAIO | EVBACKEND_EPOLL: the backend chooses for each fd. LIBEV_BUSY_POLL=20
+ * in the environment is like ev_linuxaio_busy_poll (loop, 20e-6) for every loop.
  */
 #ifndef EV_LINUXAIO_H_
 #define EV_LINUXAIO_H_
@@ -41,10 +41,10 @@
 EV_CPP(extern "C" {)
 
 /*
- * Where the fds of a loop live, and what the loop has done. Counters start when
- * the loop is made, and at zero again when its rings are removed, as in a child of a fork. Outside of ev_run,
- * submitted == completed + cancelled + in_flight. Later versions add members at
- * the end.
+ * Where the fds of a loop live, and what the loop has done. Counters start when the loop is
+ * made, and at zero again when its rings are removed, as in a child of a fork. Outside of
+ * ev_run, submitted == completed + cancelled + in_flight. Later versions add members at the
+ * end.
  */
 struct ev_linuxaio_stats
 {
@@ -88,11 +88,11 @@ struct ev_linuxaio_stats
 EV_API_DECL int ev_linuxaio_stats (EV_P_ struct ev_linuxaio_stats *stats, size_t size) EV_LINUXAIO_NOEXCEPT;
 
 /*
- * Before the loop sleeps, it watches its rings in user space for up to that many
- * seconds. If an event comes in that time, the loop saves a wake-up (some
- * microseconds). A CPU is busy meanwhile, and what lives on epoll waits for that long. The
- * next poll makes the first ring, and moves every fd to it that the kernel has not refused. 0,
- * the default, switches it off. A loop of another backend ignores it.
+ * Before the loop sleeps, it watches its rings in user space for up to that many seconds.
+ * If an event comes in that time, the loop saves a wake-up (some microseconds). A CPU is
+ * busy meanwhile, and what lives on epoll waits for that long. The next poll makes the
+ * first ring, and moves every fd to it that the kernel has not refused. 0, the default,
+ * switches it off. A loop of another backend ignores it.
  */
 EV_API_DECL void ev_linuxaio_busy_poll (EV_P_ ev_tstamp seconds) EV_LINUXAIO_NOEXCEPT;
 

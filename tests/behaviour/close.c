@@ -7,108 +7,61 @@
  */
 #include "fixture.h"
 
-/* without running the loop: all that was written, and then the end */
+/* without running the loop: all that was written, and then the end. a writer is writable all the time: only the error counts */
 static void
-expect_end_of_file (int fd)
+expect_end (int fd, int of_writer)
 {
-  int got;
+  int got = 1;
 
-  do
-    must (wait_for (fd, POLLIN));
-  while ((got = get (fd)) > 0);
+  while (got > 0)
+    {
+      must (wait_for (fd, of_writer ? 0 : POLLIN));
+      got = of_writer ? -1 : get (fd);
+    }
 
   must_be (got, ==, -1);
 }
 
 static void
-closed (probe *p)
+expect_closed (probe *p)
 {
-  settle (EV_A);
   stop_and_close (p);
-  expect_end_of_file (p->peer);
+  expect_end (p->peer, 0);
 }
 
-TEST (peer_sees_the_end_of_a_stopped_and_closed_socket, ALL)
+TEST (other_end_learns_that_a_stopped_file_is_closed, ALL)
 {
-  closed (watch_socket (EV_READ));
-}
+  static const struct { int kind, end; } files [] = {
+    { WORLD_STREAM, 0 }, { WORLD_SEQPACKET, 0 }, { WORLD_TCP, 0 }, { WORLD_PIPE, 0 }, { WORLD_PIPE, 1 }
+  };
+  int i, full, round;
 
-TEST (peer_sees_the_end_of_a_tcp_connection, ALL)
-{
-  int fd [2];
-  probe *p;
+  for (i = 0; i < 5; ++i)
+    for (full = 0; full < 2; ++full)
+      for (round = 0; round < 4; ++round)
+        {
+          int pipe_end = files [i].kind == WORLD_PIPE ? files [i].end ? EV_WRITE : EV_READ : 0;
+          int fd [2];
+          probe *a, *b;
 
-  tcp_sockets (fd);
-  p = watch (fd [0], EV_READ);
-  p->peer = fd [1];
-  closed (p);
-}
+          make (files [i].kind, fd);
 
-TEST (peer_sees_the_end_when_both_directions_were_watched, ALL)
-{
-  closed (watch_socket (EV_READ | EV_WRITE));
-}
+          if (full && pipe_end != EV_READ)
+            fill (fd [files [i].end]);
 
-TEST (reader_of_a_pipe_sees_the_end_when_writing_was_watched, ALL)
-{
-  int fd [2];
-  probe *p;
+          a = watch (fd [files [i].end], pipe_end ? pipe_end : round & 1 ? EV_READ : EV_READ | EV_WRITE);
+          b = watch (a->io.fd, pipe_end ? pipe_end : round & 2 ? EV_READ : EV_WRITE);
+          settle (EV_A);
 
-  pipes (fd);
-  fill (fd [1]);
-  p = watch (fd [1], EV_WRITE);
-  p->peer = fd [0];
-  closed (p);
-}
+          /* a request of the other may have outlived the interest in it; or both go at once */
+          stop (b);
 
-TEST (writer_of_a_pipe_learns_that_the_reader_is_gone, ALL)
-{
-  int fd [2];
-  probe *p;
+          if (round & 1)
+            settle (EV_A);
 
-  pipes (fd);
-  p = watch (fd [0], EV_READ);
-  settle (EV_A);
-  stop_and_close (p);
-
-  /* writable all the time, so wait for nothing but the error */
-  must (wait_for (fd [1], 0) & POLLERR);
-}
-
-/* a request for writing may have outlived the interest in it, beside one for reading that is wanted */
-TEST (peer_sees_the_end_when_write_interest_was_dropped_before, ALL)
-{
-  probe *r = watch_socket (EV_READ), *w;
-
-  fill (r->io.fd);
-  w = watch (r->io.fd, EV_WRITE);
-  settle (EV_A);
-  stop (w);
-  closed (r);
-}
-
-TEST (peer_sees_the_end_when_the_last_of_two_watchers_stops, ALL)
-{
-  probe *a = watch_socket (EV_READ), *b = watch (a->io.fd, EV_READ);
-
-  settle (EV_A);
-  stop (b);
-  closed (a);
-}
-
-TEST (peer_sees_the_end_of_a_socket_watched_again_and_again, ALL)
-{
-  probe *p = watch_socket (EV_READ);
-  int i;
-
-  for (i = 0; i < 30; ++i)
-    {
-      ev_run (EV_A_ EVRUN_NOWAIT);
-      restart (p, p->io.fd, i & 1 ? EV_READ : EV_READ | EV_WRITE);
-    }
-
-  stop_and_close (p);
-  expect_end_of_file (p->peer);
+          stop_and_close (a);
+          expect_end (fd [!files [i].end], pipe_end == EV_READ);
+        }
 }
 
 #define CROWD 300
@@ -117,16 +70,12 @@ TEST (peer_sees_the_end_of_a_socket_watched_again_and_again, ALL)
 TEST (peers_see_the_end_of_hundreds_of_sockets_at_once, ALL)
 {
   probe *p [CROWD];
-  int fd [2], i;
+  int i;
 
   room_for_fds (2 * CROWD + 200);
 
   for (i = 0; i < CROWD; ++i)
-    {
-      tcp_sockets (fd);
-      p [i] = watch (fd [0], EV_READ);
-      p [i]->peer = fd [1];
-    }
+    p [i] = watch_kind (WORLD_TCP, EV_READ);
 
   settle (EV_A);
 
@@ -134,7 +83,7 @@ TEST (peers_see_the_end_of_hundreds_of_sockets_at_once, ALL)
     stop_and_close (p [i]);
 
   for (i = 0; i < CROWD; ++i)
-    expect_end_of_file (p [i]->peer);
+    expect_end (p [i]->peer, 0);
 }
 
 /*****************************************************************************/
@@ -145,8 +94,7 @@ close_other_cb (EV_P_ ev_io *w, int revents)
 {
   probe_cb (EV_A_ w, revents);
   ev_io_stop (EV_A_ w);
-  stop_and_close ((probe *)w->data);
-  expect_end_of_file (((probe *)w->data)->peer);
+  expect_closed ((probe *)w->data);
 }
 
 TEST (peer_sees_the_end_while_a_callback_blocks, ALL)
@@ -155,25 +103,20 @@ TEST (peer_sees_the_end_while_a_callback_blocks, ALL)
 
   for (own = 0; own < 2; ++own)
     {
-      probe *p = watch_socket (EV_READ);
+      probe *p = reader ();
 
       ev_set_cb (&p->io, close_other_cb);
       p->io.data = own ? p : watch_socket (EV_READ);
-      p->eat     = 1;
       settle (EV_A);
-      put (p->peer);
-      run_until (p->count, ==, 1);
+      ping (p);
     }
 }
 
 static void
 close_on_timeout_cb (EV_P_ ev_timer *w, int revents)
 {
-  probe *p = (probe *)w->data;
-
   (void)loop, (void)revents;
-  stop_and_close (p);
-  expect_end_of_file (p->peer);
+  expect_closed ((probe *)w->data);
 }
 
 TEST (peer_sees_the_end_of_a_connection_that_timed_out, ALL)
@@ -191,86 +134,73 @@ TEST (peer_sees_the_end_of_a_connection_that_timed_out, ALL)
 /*****************************************************************************/
 /* names are free at once */
 
-static void
-expect_name_free (int fd, int family, int type)
+TEST (name_of_a_closed_socket_is_free_at_once, ALL)
 {
-  struct sockaddr_storage addr;
-  socklen_t len = sizeof (addr);
-  probe *p = watch (fd, EV_READ);
-  int again = socket (family, type | SOCK_CLOEXEC, 0);
+  static const struct { int kind, type; } sockets [] = {
+    { WORLD_LISTEN, SOCK_STREAM }, { WORLD_LISTEN_UNIX, SOCK_STREAM }, { WORLD_UDP_BOUND, SOCK_DGRAM }, { WORLD_UDP, SOCK_DGRAM }
+  };
+  int i;
 
-  must (!getsockname (fd, (struct sockaddr *)&addr, &len));
-  silent (p);
-  stop_and_close (p);
+  for (i = 0; i < 4; ++i)
+    {
+      probe *p = watch_kind (sockets [i].kind, EV_READ);
+      socklen_t len;
+      struct sockaddr_storage addr = address_of (p->io.fd, &len);
+      int again = socket (addr.ss_family, sockets [i].type | SOCK_CLOEXEC, 0);
 
-  if (bind (again, (struct sockaddr *)&addr, len))
-    give_up (__FILE__, __LINE__, "the name is not free: %s", strerror (errno));
+      silent (p);
+      stop_and_close (p);
+
+      if (bind (again, (struct sockaddr *)&addr, len))
+        give_up (__FILE__, __LINE__, "the name of kind %d is not free: %s", sockets [i].kind, strerror (errno));
+    }
 }
 
-TEST (port_of_a_closed_listening_socket_is_free_at_once, ALL)
+static struct sockaddr_storage server;
+static socklen_t server_len;
+
+static int
+connect_error (void)
 {
-  struct sockaddr_in addr;
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int res = connect (fd, (struct sockaddr *)&server, server_len) ? errno : 0;
 
-  expect_name_free (tcp_listen (&addr), AF_INET, SOCK_STREAM);
+  close (fd);
+
+  return res;
 }
-
-TEST (port_of_a_closed_datagram_socket_is_free_at_once, ALL)
-{
-  struct sockaddr_in addr;
-  int fd [2];
-
-  expect_name_free (udp_bound (&addr), AF_INET, SOCK_DGRAM);
-  udp_sockets (fd);
-  expect_name_free (fd [0], AF_INET, SOCK_DGRAM);
-}
-
-TEST (name_of_a_closed_local_socket_is_free_at_once, ALL)
-{
-  struct sockaddr_un addr;
-  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-  /* the kernel picks the name */
-  memset (&addr, 0, sizeof (addr));
-  addr.sun_family = AF_UNIX;
-  must (!bind (fd, (struct sockaddr *)&addr, sizeof (sa_family_t)));
-  must (!listen (fd, 8));
-  expect_name_free (fd, AF_UNIX, SOCK_STREAM);
-}
-
-static struct sockaddr_in server;
 
 static void
 stop_serving_cb (EV_P_ ev_io *w, int revents)
 {
   probe_cb (EV_A_ w, revents);
-  close (accept (w->fd, 0, 0));
+  close (accepted (w->fd));
   stop_and_close ((probe *)w);
-  must_be (tcp_connect (&server), ==, ECONNREFUSED);
+  must_be (connect_error (), ==, ECONNREFUSED);
 }
 
 TEST (closed_listening_socket_refuses_connections_at_once, ALL)
 {
-  int i;
+  int outside;
 
-  for (i = 0; i < 5; ++i)
+  for (outside = 0; outside < 2; ++outside)
     {
-      probe *p = watch (tcp_listen (&server), EV_READ);
+      probe *p = watch_kind (WORLD_LISTEN, EV_READ);
 
-      /* in its callback, or outside of the loop */
-      if (i & 1)
+      server = address_of (p->io.fd, &server_len);
+
+      if (!outside)
         ev_set_cb (&p->io, stop_serving_cb);
 
       settle (EV_A);
-      must_be (tcp_connect (&server), ==, 0);
+      must_be (connect_error (), ==, 0);
       run_until (p->count, ==, 1);
 
-      if (i & 1)
-        continue;
-
-      close (accept (p->io.fd, 0, 0));
-      settle (EV_A);
-      stop_and_close (p);
-      must_be (tcp_connect (&server), ==, ECONNREFUSED);
+      if (outside)
+        {
+          settle (EV_A);
+          stop_serving_cb (EV_A_ &p->io, 0);
+        }
     }
 }
 
@@ -280,14 +210,13 @@ TEST (closed_listening_socket_refuses_connections_at_once, ALL)
 /* as servers do it: a write has failed, everything is stopped, then the reason is told */
 TEST (stopping_a_watcher_leaves_errno_as_it_was, ALL)
 {
-  int how, fd [2];
+  static const int kinds [] = { WORLD_STREAM, WORLD_TCP, WORLD_UDP };
+  int i;
 
-  for (how = 0; how < 3; ++how)
+  for (i = 0; i < 3; ++i)
     {
-      probe *p;
+      probe *p = watch_kind (kinds [i], EV_READ);
 
-      how == 0 ? sockets (fd) : how == 1 ? tcp_sockets (fd) : udp_sockets (fd);
-      p = watch (fd [0], EV_READ);
       settle (EV_A);
       errno = ECONNRESET;
       stop (p);

@@ -10,37 +10,6 @@
 /*****************************************************************************/
 /* running */
 
-static probe *inner_probe;
-static int depth;
-
-static void
-nested_cb (EV_P_ ev_io *w, int revents)
-{
-  probe_cb (EV_A_ w, revents);
-  get (w->fd);
-  depth = ev_depth (EV_A);
-  talk (inner_probe, 5);
-}
-
-TEST (nested_run_serves_the_others, ALL)
-{
-  probe *p = watch_socket (EV_READ);
-  int i;
-
-  inner_probe = reader ();
-  ev_set_cb (&p->io, nested_cb);
-
-  for (i = 1; i <= 5; ++i)
-    {
-      put (p->peer);
-      run_until (p->count, ==, i);
-      must_be (depth, ==, 1);
-      must_be (inner_probe->count, ==, 5);
-    }
-
-  talk (inner_probe, 5);
-}
-
 static void
 break_cb (EV_P_ ev_io *w, int revents)
 {
@@ -93,34 +62,22 @@ TEST (unreferenced_watcher_is_served_but_does_not_keep_the_loop, ALL)
   talk (p, 3);
 }
 
-static int prepare_place, check_place;
-
 static void
-prepare_cb (EV_P_ ev_prepare *w, int revents)
+place_cb (EV_P_ void *w, int revents)
 {
-  (void)loop, (void)w, (void)revents;
-  prepare_place = ++places;
-}
-
-static void
-check_cb (EV_P_ ev_check *w, int revents)
-{
-  (void)loop, (void)w, (void)revents;
-  check_place = ++places;
+  (void)loop, (void)revents;
+  *(int *)((ev_watcher *)w)->data = ++places;
 }
 
 TEST (prepare_and_check_enclose_the_wait, ALL)
 {
-  static ev_prepare prepare;
-  static ev_check check;
+  int i, prepare_place, check_place;
+  ev_prepare *prepare = counted (prepare, &prepare_place);
+  ev_check *check = counted (check, &check_place);
   probe *p = watch_socket (EV_READ);
-  int i;
 
-  ev_prepare_init (&prepare, prepare_cb);
-  ev_check_init (&check, check_cb);
-  ev_set_priority (&check, EV_MAXPRI);
-  ev_prepare_start (EV_A_ &prepare);
-  ev_check_start (EV_A_ &check);
+  ev_set_cb (prepare, (void (*) (EV_P_ ev_prepare *, int))place_cb);
+  ev_set_cb (check, (void (*) (EV_P_ ev_check *, int))place_cb);
   put (p->peer);
 
   for (i = 0; i < 5; ++i)
@@ -181,13 +138,14 @@ note_pending (EV_P)
 
 TEST (events_of_terminals_are_pending_before_they_are_invoked, ALL)
 {
-  int slave [2], i;
+  int i;
 
   for (i = 0; i < 2; ++i)
     {
-      put (pty (slave + i));
-      watch (slave [i], EV_READ);
-      must (wait_for (slave [i], POLLIN));
+      probe *p = watch_kind (WORLD_PTY, EV_READ);
+
+      put (p->peer);
+      must (wait_for (p->io.fd, POLLIN));
     }
 
   ev_run (EV_A_ EVRUN_ONCE);
@@ -199,18 +157,17 @@ TEST (events_of_terminals_are_pending_before_they_are_invoked, ALL)
 /* an idle watcher waits for events of its own priority and above, and for no others */
 TEST (idle_watcher_is_not_starved_by_a_terminal_of_lower_priority, ALL)
 {
-  static ev_idle idle;
-  int slave, i, idles = 0;
-  probe *p;
+  probe *p = watch_kind (WORLD_PTY, EV_READ);
+  int i, idles = 0;
+  ev_idle *idle;
 
-  put (pty (&slave));
-  p = watch (slave, EV_READ);
+  put (p->peer);
   run_until (p->count, >, 0);
   p->count = 0;
-  ev_idle_init (&idle, 0);
-  counts (ev_idle, &idle, &idles);
-  ev_set_priority (&idle, 1);
-  ev_idle_start (EV_A_ &idle);
+  idle = counted (idle, &idles);
+  ev_idle_stop (EV_A_ idle);
+  ev_set_priority (idle, 1);
+  ev_idle_start (EV_A_ idle);
 
   for (i = 0; i < 20; ++i)
     ev_run (EV_A_ EVRUN_ONCE);
@@ -229,76 +186,72 @@ sweep_cb (EV_P_ ev_embed *w, int revents)
   ev_embed_sweep (EV_A_ w);
 }
 
-static int outer_ticks;
-static ev_timer outer_timer;
-
 static void
-expect_service_when_embedded (unsigned outer_flags, void (*cb) (EV_P_ ev_embed *, int))
+expect_service_when_embedded (struct ev_loop *inner, struct ev_loop *outer, void (*cb) (EV_P_ ev_embed *, int))
 {
-  struct ev_loop *inner = loop, *outer;
   static ev_embed embed;
+  int ticks = 0, iterations;
   probe *p, *always;
-  int i;
+  ev_timer *timer;
 
-  must ((ev_embeddable_backends () & backend_flag ()) == backend_flag ());
-  p     = reader ();
-  outer = ev_loop_new (EVFLAG_NOENV | outer_flags);
-  must (outer != 0);
-  ev_embed_init (&embed, cb, inner);
-  ev_embed_start (outer, &embed);
-  ev_timer_init (&outer_timer, 0, 0.001, 0.001);
-  counts (ev_timer, &outer_timer, &outer_ticks);
-
+  must (inner && outer);
+  loop = inner;
+  p    = reader ();
   loop = outer;
+  ev_embed_init (&embed, cb, inner);
+  ev_embed_start (EV_A_ &embed);
+  ev_run (EV_A_ EVRUN_NOWAIT); /* what is started in the inner loop is seen to before the outer one sleeps */
   talk (p, 30);
 
   /* an inner loop that is always ready keeps the outer one from nothing */
   loop   = inner;
   always = watch_socket (EV_WRITE);
   loop   = outer;
-  ev_timer_start (EV_A_ &outer_timer);
-  run_until (always->count > 20 && outer_ticks > 20);
+  timer  = counted (timer, &ticks, 0.001, 0.001);
+  run_until (always->count > 20 && ticks > 20);
   talk (reader (), 10);
   loop = inner;
   stop (always);
 
   /* and is not asked again and again when it has nothing */
   loop = outer;
-  ev_timer_stop (EV_A_ &outer_timer);
+  ev_timer_stop (EV_A_ timer);
   settle (EV_A);
   ev_now_update (EV_A);
-  ev_timer_set (&outer_timer, 0.02, 0.);
-  ev_timer_start (EV_A_ &outer_timer);
-  i = ev_iteration (inner);
-  run_until (!ev_is_active (&outer_timer));
-  must_be (ev_iteration (inner) - i, <, 10);
+  ticks = 0;
+  counted (timer, &ticks, 0.02, 0.);
+  iterations = ev_iteration (inner);
+  run_until (ticks);
+  must_be (ev_iteration (inner) - iterations, <, 10);
   talk (p, 3);
-
   ev_embed_stop (EV_A_ &embed);
-  ev_loop_destroy (EV_A);
-  loop = inner;
 }
 
 TEST (embedded_loop_is_served, EPOLL | LINUXAIO)
 {
-  expect_service_when_embedded (EVBACKEND_POLL, 0);
-  expect_service_when_embedded (EVBACKEND_EPOLL, sweep_cb);
-  expect_service_when_embedded (backend_flag (), 0);
+  static const struct { unsigned flags; void (*cb) (EV_P_ ev_embed *, int); } outer [] = {
+    { EVBACKEND_POLL, 0 }, { EVBACKEND_EPOLL, sweep_cb }, { 0, 0 }
+  };
+  struct ev_loop *inner = loop;
+  int i;
+
+  must ((ev_embeddable_backends () & backend_flag ()) == backend_flag ());
+
+  for (i = 0; i < 3; ++i)
+    {
+      unsigned flags = outer [i].flags ? outer [i].flags : backend_flag ();
+
+      expect_service_when_embedded (inner, ev_loop_new (EVFLAG_NOENV | flags), outer [i].cb);
+      ev_loop_destroy (EV_A);
+      loop = inner;
+    }
 }
 
 TEST (epoll_loop_is_served_inside_of_any_other, ALL)
 {
-  struct ev_loop *outer = loop, *inner = ev_loop_new (EVFLAG_NOENV | EVBACKEND_EPOLL);
-  static ev_embed embed;
-  probe *p;
+  struct ev_loop *inner = ev_loop_new (EVFLAG_NOENV | EVBACKEND_EPOLL);
 
-  loop = inner;
-  p    = reader ();
-  loop = outer;
-  ev_embed_init (&embed, 0, inner);
-  ev_embed_start (EV_A_ &embed);
-  talk (p, 20);
-  ev_embed_stop (EV_A_ &embed);
+  expect_service_when_embedded (inner, loop, 0);
   ev_loop_destroy (inner);
 }
 
@@ -393,13 +346,13 @@ TEST (two_loops_watch_the_same_descriptor, ALL)
 /* with watchers of all kinds, some with an event on its way, and write interest beside an armed read */
 TEST (destroyed_loops_give_everything_back, ALL)
 {
+  static const int kinds [] = { WORLD_STREAM, WORLD_PTY, WORLD_DEVNULL, WORLD_PIPE };
   struct ev_loop *own = loop;
-  int round, i, fds = open_fds (""), blocks = allocated_blocks (), mapped = rings (0);
+  int round, i, asyncs, fds = open_fds (""), blocks = allocated_blocks (), mapped = rings (0);
 
   for (round = 0; round < 5; ++round)
     {
-      int before = places, null = open ("/dev/null", O_RDWR | O_CLOEXEC), slave, master;
-      static ev_async async;
+      int before = places;
       probe *p [40];
 
       loop = another_loop ();
@@ -407,25 +360,23 @@ TEST (destroyed_loops_give_everything_back, ALL)
       if (backend == RING)
         force_ring (EV_A);
 
-      ev_async_init (&async, 0);
-      counts (ev_async, &async, &(int) { 0 });
-      ev_async_start (EV_A_ &async);
-      watch (null, EV_READ);
-      master = pty (&slave);
-      watch (slave, EV_READ | EV_WRITE);
+      counted (async, &asyncs);
 
       for (i = 0; i < 40; ++i)
-        put ((p [i] = watch_socket (EV_READ))->peer);
+        {
+          p [i] = watch_kind (kinds [i % 4], EV_READ);
+
+          if (p [i]->peer >= 0)
+            put (p [i]->peer);
+        }
 
       while (places - before < 100)
         ev_run (EV_A_ EVRUN_ONCE);
 
       watch (p [0]->io.fd, EV_WRITE);
+      watch (p [1]->io.fd, EV_WRITE);
       ev_run (EV_A_ EVRUN_NOWAIT);
       ev_loop_destroy (EV_A);
-      close (null);
-      close (slave);
-      close (master);
 
       for (i = 0; i < 40; ++i)
         {
@@ -443,8 +394,6 @@ TEST (destroyed_loops_give_everything_back, ALL)
 
 TEST (descriptors_of_the_loop_are_closed_on_exec, ALL)
 {
-  static ev_async async;
-  static ev_signal usr1;
   char before [1024];
   int fd, count = 0;
 
@@ -452,12 +401,8 @@ TEST (descriptors_of_the_loop_are_closed_on_exec, ALL)
     before [fd] = fcntl (fd, F_GETFD) >= 0;
 
   loop_with_flags (EVFLAG_SIGNALFD);
-  ev_async_init (&async, 0);
-  ev_signal_init (&usr1, 0, SIGUSR1);
-  counts (ev_async, &async, &count);
-  counts (ev_signal, &usr1, &count);
-  ev_async_start (EV_A_ &async);
-  ev_signal_start (EV_A_ &usr1);
+  counted (async, &count);
+  counted (signal, &count, SIGUSR1);
   settle (EV_A);
 
   for (fd = 0; fd < 1024; ++fd)

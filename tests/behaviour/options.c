@@ -29,28 +29,19 @@ told_it_is_bad (probe *p)
   must (!ev_is_active (&p->io));
 }
 
-TEST (watcher_of_a_closed_descriptor_is_told_and_stopped, ALL | COMPILED)
+TEST (watchers_of_a_closed_descriptor_are_told_and_stopped, ALL | COMPILED)
 {
   int i, fd = closed_fd ();
 
   for (i = 1; i <= 5; ++i)
     {
-      probe *p = watch (fd, i & 1 ? EV_READ : EV_READ | EV_WRITE);
+      probe *p = watch (fd, i & 1 ? EV_READ : EV_READ | EV_WRITE), *w = watch (fd, EV_WRITE);
 
       told_it_is_bad (p);
       silent (p);
+      must_be (w->count, ==, 1);
+      must_be (w->revents, ==, EV_ERROR | EV_READ | EV_WRITE);
     }
-}
-
-TEST (all_watchers_of_a_closed_descriptor_are_told, ALL | COMPILED)
-{
-  int fd = closed_fd ();
-  probe *r = watch (fd, EV_READ), *w = watch (fd, EV_WRITE);
-
-  told_it_is_bad (r);
-  silent (r);
-  must_be (w->count, ==, 1);
-  must_be (w->revents, ==, EV_ERROR | EV_READ | EV_WRITE);
 }
 
 /* closed behind the loop's back, which is wrong, and found out by the next change */
@@ -75,24 +66,15 @@ TEST (number_that_was_never_open_is_told, (ALL & ~SELECT) | COMPILED)
 
 TEST (bad_descriptor_among_good_ones_harms_nobody, ALL | COMPILED)
 {
-  probe *good [60], *bad = 0;
-  int i, number = closed_fd ();
+  probe *good [60], *bad;
 
-  for (i = 0; i < 60; ++i)
-    {
-      put ((good [i] = reader ())->peer);
-
-      if (i == 30)
-        bad = watch (number, EV_READ);
-    }
-
-  run_until (places, ==, 61);
-  settle (EV_A);
-  must_be (bad->count, ==, 1);
+  crowd_open (good, 30);
+  bad = watch (closed_fd (), EV_READ);
+  crowd_open (good + 30, 30);
+  run_until (bad->count, ==, 1);
   must (bad->revents & EV_ERROR);
-
-  for (i = 0; i < 60; ++i)
-    must_be (good [i]->count, ==, 1);
+  crowd_told (good, 60);
+  must_be (bad->count, ==, 1);
 }
 
 TEST (number_that_was_bad_is_served_when_it_is_good, ALL | COMPILED)
@@ -117,8 +99,6 @@ TEST (number_that_was_bad_is_served_when_it_is_good, ALL | COMPILED)
 
 static int walked;
 
-#if EV_WALK_ENABLE
-
 static void
 walk_cb (EV_P_ int type, void *w)
 {
@@ -131,26 +111,19 @@ static void
 walk (void)
 {
   walked = 0;
+#if EV_WALK_ENABLE
   ev_walk (EV_A_ EV_IO, walk_cb);
-}
-
 #else
-
-static void
-walk (void)
-{
-}
-
+  (void)walk_cb;
 #endif
+}
 
 TEST (walk_sees_the_watchers_of_the_program_only, ALL | COMPILED)
 {
-  static ev_async async;
+  int asyncs = 0;
   probe *p;
 
-  ev_async_init (&async, 0);
-  counts (ev_async, &async, &(int) { 0 });
-  ev_async_start (EV_A_ &async);
+  counted (async, &asyncs);
   settle (EV_A);
   walk ();
   must_be (walked, ==, 0);

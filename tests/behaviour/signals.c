@@ -5,38 +5,24 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <sys/time.h>
-
 #include "fixture.h"
-
-static void
-signal_start (ev_signal *w, int signum, int *count)
-{
-  ev_signal_init (w, 0, signum);
-  counts (ev_signal, w, count);
-  ev_signal_start (EV_A_ w);
-}
 
 /* ten signals, each sent while the loop is asleep or about to be */
 static void
 expect_signals_to_arrive (unsigned flags)
 {
-  static ev_signal w;
   int i, count = 0;
-  pid_t target = getpid ();
+  pid_t target = getpid (), pid;
 
   loop_with_flags (flags);
-  signal_start (&w, SIGUSR1, &count);
+  counted (signal, &count, SIGUSR1);
 
   for (i = 1; i <= 10; ++i)
     {
-      pid_t pid = child ();
-
-      if (!pid)
+      for_child (pid)
         {
-          pause_for (10);
+          pause_for (5);
           must (!kill (target, SIGUSR1));
-          leave ();
         }
 
       run_until (count, ==, i);
@@ -47,28 +33,16 @@ expect_signals_to_arrive (unsigned flags)
   must_be (count, ==, 10);
 }
 
-TEST (signal_ends_the_sleep, ALL)
-{
-  expect_signals_to_arrive (0);
-}
-
-TEST (signal_through_signalfd_ends_the_sleep, ALL)
-{
-  expect_signals_to_arrive (EVFLAG_SIGNALFD);
-}
-
-TEST (signal_of_a_loop_that_leaves_the_mask_alone_ends_the_sleep, ALL)
-{
-  expect_signals_to_arrive (EVFLAG_NOSIGMASK);
-}
+TEST (signal_ends_the_sleep, ALL) { expect_signals_to_arrive (0); }
+TEST (signal_through_signalfd_ends_the_sleep, ALL) { expect_signals_to_arrive (EVFLAG_SIGNALFD); }
+TEST (signal_of_a_loop_that_leaves_the_mask_alone_ends_the_sleep, ALL) { expect_signals_to_arrive (EVFLAG_NOSIGMASK); }
 
 TEST (signal_sent_by_the_process_itself_arrives, ALL)
 {
-  static ev_signal usr1, usr2;
   int i, count1 = 0, count2 = 0;
 
-  signal_start (&usr1, SIGUSR1, &count1);
-  signal_start (&usr2, SIGUSR2, &count2);
+  counted (signal, &count1, SIGUSR1);
+  counted (signal, &count2, SIGUSR2);
 
   for (i = 1; i <= 100; ++i)
     {
@@ -87,7 +61,6 @@ TEST (signal_sent_by_the_process_itself_arrives, ALL)
 static void
 expect_children_to_be_reported (unsigned flags)
 {
-  static ev_child w;
   int code;
 
   default_loop_with_flags (flags);
@@ -95,30 +68,22 @@ expect_children_to_be_reported (unsigned flags)
   for (code = 1; code <= 5; ++code)
     {
       int count = 0;
-      pid_t pid = child ();
+      ev_child *w;
+      pid_t pid;
 
-      if (!pid)
+      for_child (pid)
         _exit (code);
 
-      ev_child_init (&w, 0, pid, 0);
-      counts (ev_child, &w, &count);
-      ev_child_start (EV_A_ &w);
+      w = counted (child, &count, pid, 0);
       run_until (count, ==, 1);
-      must_be (w.rpid, ==, pid);
-      must_be (WEXITSTATUS (w.rstatus), ==, code);
-      ev_child_stop (EV_A_ &w);
+      must_be (w->rpid, ==, pid);
+      must_be (WEXITSTATUS (w->rstatus), ==, code);
+      ev_child_stop (EV_A_ w);
     }
 }
 
-TEST (end_of_a_child_is_reported, ALL)
-{
-  expect_children_to_be_reported (0);
-}
-
-TEST (end_of_a_child_is_reported_through_signalfd, ALL)
-{
-  expect_children_to_be_reported (EVFLAG_SIGNALFD);
-}
+TEST (end_of_a_child_is_reported, ALL) { expect_children_to_be_reported (0); }
+TEST (end_of_a_child_is_reported_through_signalfd, ALL) { expect_children_to_be_reported (EVFLAG_SIGNALFD); }
 
 /*****************************************************************************/
 /* files that change, through inotify and without */
@@ -126,27 +91,19 @@ TEST (end_of_a_child_is_reported_through_signalfd, ALL)
 static void
 expect_changes_of_a_file_to_be_reported (unsigned flags)
 {
-  static ev_stat w;
-  int fd = open (temporary ("file"), O_RDWR | O_CREAT | O_CLOEXEC, 0600), count = 0;
+  const char *path = temporary ("file");
+  int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), count = 0;
+  ev_stat *w;
 
   loop_with_flags (flags);
-  ev_stat_init (&w, 0, temporary ("file"), 0.11);
-  counts (ev_stat, &w, &count);
-  ev_stat_start (EV_A_ &w);
+  w = counted (stat, &count, path, 0.11);
   settle (EV_A);
   put (fd);
   run_until (count, ==, 1);
-  must_be (w.attr.st_size, ==, 1);
-  unlink (temporary ("file"));
-  run_until (count >= 2 && !w.attr.st_nlink);
+  must_be (w->attr.st_size, ==, 1);
+  unlink (path);
+  run_until (count >= 2 && !w->attr.st_nlink);
 }
 
-TEST (change_of_a_file_is_reported, ALL)
-{
-  expect_changes_of_a_file_to_be_reported (0);
-}
-
-TEST (change_of_a_file_is_reported_without_inotify, ALL)
-{
-  expect_changes_of_a_file_to_be_reported (EVFLAG_NOINOTIFY);
-}
+TEST (change_of_a_file_is_reported, ALL) { expect_changes_of_a_file_to_be_reported (0); }
+TEST (change_of_a_file_is_reported_without_inotify, ALL) { expect_changes_of_a_file_to_be_reported (EVFLAG_NOINOTIFY); }

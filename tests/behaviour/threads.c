@@ -7,7 +7,7 @@
  */
 #include <pthread.h>
 #include <sched.h>
-#include <time.h>
+#include <sys/signalfd.h>
 
 #include "fixture.h"
 
@@ -18,20 +18,30 @@ join (pthread_t thread)
   must (!pthread_join (thread, 0));
 }
 
+/* begins with the loop of this one */
 static pthread_t
-thread_of (void *(*body) (void *), void *arg)
+thread_of (void *(*body) (void *))
 {
   pthread_t thread;
 
-  must (!pthread_create (&thread, 0, body, arg));
+  must (!pthread_create (&thread, 0, body, loop));
 
   return thread;
+}
+
+static void *
+run_loop (void *arg)
+{
+  ev_run ((struct ev_loop *)arg, 0);
+
+  return 0;
 }
 
 /*****************************************************************************/
 /* a loop for each thread */
 
 #define PAIRS 64
+#define HITS  (PAIRS * 200)
 
 static int echoed, heard;
 
@@ -42,19 +52,8 @@ echo_cb (EV_P_ ev_io *w, int revents)
   must_be (get (w->fd), ==, 1);
   put (w->fd);
 
-  if (++echoed == PAIRS * 200)
+  if (++echoed == HITS)
     ev_break (EV_A_ EVBREAK_ALL);
-}
-
-static void *
-echo (void *arg)
-{
-  struct ev_loop *own = (struct ev_loop *)arg;
-
-  ev_run (own, 0);
-  ev_loop_destroy (own);
-
-  return 0;
 }
 
 static void
@@ -64,14 +63,14 @@ return_cb (EV_P_ ev_io *w, int revents)
   must_be (revents, ==, EV_READ);
   must_be (get (w->fd), ==, 1);
 
-  if (++heard <= PAIRS * 199)
+  if (++heard <= HITS - PAIRS)
     put (w->fd);
 }
 
-/* the other loop is made in one thread, and run and destroyed in another */
+/* the other loop is made in one thread, run in another, and destroyed in the first */
 TEST (two_loops_in_two_threads_play_table_tennis, ALL)
 {
-  struct ev_loop *other = another_loop ();
+  struct ev_loop *own = loop, *other = another_loop ();
   static ev_io io [PAIRS];
   pthread_t thread;
   int i;
@@ -86,9 +85,12 @@ TEST (two_loops_in_two_threads_play_table_tennis, ALL)
       put (p->io.fd);
     }
 
-  thread = thread_of (echo, other);
-  run_until (heard, ==, PAIRS * 200);
+  loop   = other;
+  thread = thread_of (run_loop);
+  loop   = own;
+  run_until (heard, ==, HITS);
   join (thread);
+  ev_loop_destroy (other);
 }
 
 /*****************************************************************************/
@@ -112,6 +114,8 @@ send_many (void *arg)
 {
   int i;
 
+  loop = (struct ev_loop *)arg;
+
   for (i = 1; i <= 500; ++i)
     {
       ev_async_send (EV_A_ &async);
@@ -129,7 +133,7 @@ TEST (async_from_another_thread_ends_every_sleep, ALL)
 
   ev_async_init (&async, async_cb);
   ev_async_start (EV_A_ &async);
-  thread = thread_of (send_many, 0);
+  thread = thread_of (send_many);
   run_until (asyncs, ==, 500);
   join (thread);
 }
@@ -156,11 +160,12 @@ acquire (EV_P) EV_NOEXCEPT
 static void *
 run_locked (void *arg)
 {
+  loop = (struct ev_loop *)arg;
   acquire (EV_A);
-  ev_run (EV_A_ 0);
+  run_loop (EV_A);
   release (EV_A);
 
-  return arg;
+  return 0;
 }
 
 static pthread_t
@@ -170,7 +175,7 @@ run_in_thread (void)
   ev_async_start (EV_A_ &async);
   ev_set_loop_release_cb (EV_A_ release, acquire);
 
-  return thread_of (run_locked, 0);
+  return thread_of (run_locked);
 }
 
 static void
@@ -194,21 +199,6 @@ start_from_outside (ev_io *io)
   release (EV_A);
 }
 
-/* select and poll may be about to sleep with a set that still has the descriptor, and must not find it closed */
-static void
-wait_for_a_new_set (void)
-{
-  int before;
-
-  acquire (EV_A);
-  before = asyncs;
-  ev_async_send (EV_A_ &async);
-  release (EV_A);
-
-  while (__atomic_load_n (&asyncs, __ATOMIC_ACQUIRE) == before)
-    sched_yield ();
-}
-
 static void
 tell_cb (EV_P_ ev_io *w, int revents)
 {
@@ -224,7 +214,7 @@ tell_cb (EV_P_ ev_io *w, int revents)
 static void
 serve_from_outside (int round)
 {
-  int fd [2], tell [2];
+  int early = round & 2 && !(backend & (SELECT | POLL)), fd [2], tell [2], before;
   ev_io io, out;
 
   sockets (fd);
@@ -246,20 +236,22 @@ serve_from_outside (int round)
   acquire (EV_A);
   ev_io_stop (EV_A_ &io);
   ev_io_stop (EV_A_ &out);
+  before = asyncs;
 
-  if (round & 2 && !(backend & (SELECT | POLL)))
+  if (early)
     close (fd [0]);
 
   /* for a stop the loop need not be woken: nothing new is to be watched */
-  if (round & 4)
+  if (round & 4 || backend & (SELECT | POLL))
     ev_async_send (EV_A_ &async);
 
   release (EV_A);
 
-  if (backend & (SELECT | POLL))
-    wait_for_a_new_set ();
+  /* select and poll may be about to sleep with a set that still has the descriptor, and must not find it closed */
+  while (backend & (SELECT | POLL) && __atomic_load_n (&asyncs, __ATOMIC_ACQUIRE) == before)
+    sched_yield ();
 
-  if (!(round & 2) || backend & (SELECT | POLL))
+  if (!early)
     close (fd [0]);
 
   must (wait_for (fd [1], POLLIN));
@@ -273,10 +265,12 @@ serve_rounds (void *arg)
 {
   int round;
 
+  loop = (struct ev_loop *)arg;
+
   for (round = 0; round < 100; ++round)
     serve_from_outside (round);
 
-  return arg;
+  return 0;
 }
 
 TEST (watchers_are_started_and_stopped_while_the_loop_sleeps, ALL)
@@ -285,9 +279,9 @@ TEST (watchers_are_started_and_stopped_while_the_loop_sleeps, ALL)
   int i;
 
   for (i = 0; i < 3; ++i)
-    others [i] = thread_of (serve_rounds, 0);
+    others [i] = thread_of (serve_rounds);
 
-  serve_rounds (0);
+  serve_rounds (EV_A);
 
   for (i = 0; i < 3; ++i)
     join (others [i]);
@@ -325,87 +319,19 @@ TEST (number_of_a_descriptor_that_another_thread_closed_is_left_alone, EPOLL | L
   end_thread (thread);
 }
 
-static int releases;
-
-static void
-count_release (EV_P) EV_NOEXCEPT
-{
-  (void)loop;
-  ++releases;
-}
-
-static void
-ignore_acquire (EV_P) EV_NOEXCEPT
-{
-  (void)loop;
-}
-
-static void
-again_cb (EV_P_ ev_io *w, int revents)
-{
-  probe_cb (EV_A_ w, revents);
-  ev_io_stop (EV_A_ w);
-  ev_io_start (EV_A_ w);
-}
-
-/* also one that does not sleep: something is always ready, each watcher is used once, or an idle watcher runs */
-TEST (each_poll_gives_the_lock_back, ALL)
-{
-  static ev_idle idle;
-  probe *p = watch_socket (EV_READ);
-  int how, i, idles = 0;
-
-  settle (EV_A);
-  put (p->peer);
-  ev_set_loop_release_cb (EV_A_ count_release, ignore_acquire);
-
-  for (how = 0; how < 3; ++how)
-    {
-      if (how == 1)
-        ev_set_cb (&p->io, again_cb);
-
-      if (how == 2)
-        {
-          get (p->io.fd);
-          ev_idle_init (&idle, 0);
-          counts (ev_idle, &idle, &idles);
-          ev_idle_start (EV_A_ &idle);
-        }
-
-      for (i = 0; i < 100; ++i)
-        {
-          releases = 0;
-          ev_run (EV_A_ EVRUN_ONCE);
-          must_be (releases, >, 0);
-        }
-    }
-
-  ev_set_loop_release_cb (EV_A_ 0, 0);
-}
-
 /*****************************************************************************/
 /* threads that are not like others */
-
-static void *
-sleep_in_loop (void *arg)
-{
-  ev_run (EV_A_ 0);
-
-  return arg;
-}
 
 /* the wait of each backend is a cancellation point of the C library; with a timer, it comes back to it */
 TEST (thread_that_sleeps_in_a_loop_can_be_cancelled, SANITIZED ? 0 : EPOLL | LINUXAIO)
 {
   struct ev_loop *own = loop;
-  int with_timer;
+  int with_timer, ticks;
 
   for (with_timer = 0; with_timer < 2; ++with_timer)
     {
-      static ev_timer timer;
       pthread_t thread;
-      void *res = 0;
-      int tries = patience () / 10;
+      void *res;
 
       loop = another_loop ();
 
@@ -413,22 +339,14 @@ TEST (thread_that_sleeps_in_a_loop_can_be_cancelled, SANITIZED ? 0 : EPOLL | LIN
         force_ring (EV_A);
 
       reader ();
-      ev_timer_init (&timer, 0, 0.005, 0.005);
-      counts (ev_timer, &timer, &(int) { 0 });
 
       if (with_timer)
-        ev_timer_start (EV_A_ &timer);
+        counted (timer, &ticks, 0.005, 0.005);
 
-      thread = thread_of (sleep_in_loop, 0);
+      thread = thread_of (run_loop);
       pause_for (20);
       must (!pthread_cancel (thread));
-
-      while (pthread_tryjoin_np (thread, &res) == EBUSY)
-        {
-          must_be (--tries, >, 0);
-          pause_for (10);
-        }
-
+      must (!pthread_join (thread, &res)); /* the runner finds out if it never ends */
       must (res == PTHREAD_CANCELED);
       ev_loop_destroy (EV_A);
     }
@@ -437,17 +355,22 @@ TEST (thread_that_sleeps_in_a_loop_can_be_cancelled, SANITIZED ? 0 : EPOLL | LIN
 }
 
 /* what is at a number is not what is there for the first thread */
+static int number;
+
 static void *
-serve_own_files (void *arg)
+serve_own_files (void *unused)
 {
-  struct ev_loop *own = loop;
-  int number = *(int *)arg, i;
+  sigset_t usr1;
   probe *p;
+  int i;
 
   if (unshare (CLONE_FILES))
     skip ("no descriptors of its own for a thread here (%s)", strerror (errno));
 
-  onto (usr1_fd (), number);
+  sigemptyset (&usr1);
+  sigaddset (&usr1, SIGUSR1);
+  must (!sigprocmask (SIG_BLOCK, &usr1, 0));
+  onto (signalfd (-1, &usr1, SFD_NONBLOCK | SFD_CLOEXEC), number);
   loop = another_loop ();
   p    = watch (number, EV_READ);
   reader ();
@@ -464,15 +387,13 @@ serve_own_files (void *arg)
     }
 
   ev_loop_destroy (EV_A);
-  loop = own;
 
-  return 0;
+  return unused;
 }
 
 TEST (thread_with_descriptors_of_its_own_is_served, ALL)
 {
-  int number = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
-
-  join (thread_of (serve_own_files, &number));
+  number = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+  join (thread_of (serve_own_files));
   close (number);
 }

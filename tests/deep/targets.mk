@@ -2,7 +2,7 @@
 #
 #   make check-deep         sanitizers, valgrind, static analysis
 #   make check-coverage     make check's programs reach every line of the backend
-#   make check-mutants      N=60 SEED=1 IN=part-of-a-function's-name JOBS=2: see tests/deep/mutants
+#   make check-mutants      N=60 SEED=1 IN=function JOBS=4 AGAIN=1: see tests/deep/mutants
 
 DEEP_CHECKS := check-behaviour check-rings check-random
 $(call needs,check-deep check-coverage check-mutants,$(foreach t,$(DEEP_CHECKS),$(PACKAGES_$(t))))
@@ -48,10 +48,17 @@ check-analysis: $(BUILD)/inst.done
 	@clang-tidy --quiet --header-filter='ev_linuxaio' --checks='$(CLANG_TIDY)' $(BUILD)/libev/ev.c -- -w $(ANALYSED) >>$(BUILD)/log/analysis 2>&1
 	@! grep -A4 'ev_linuxaio\.[ch]:.*\(warning\|error\|portability\)' $(BUILD)/log/analysis
 
+# not reached, because nobody can: AT_SECURE, a C library without epoll_pwait2, and checks that are
+# inlined where they are known: a loop with rings has the page that tells of forks, an fd in one has
+# requests, and is not on the list that was just armed
+UNREACHED := enable_secure|epoll_pwait2 &&|linuxaio\.alive &&|!linuxaio_forked|linuxaio_phase \(f\)|f->request &&|linuxaio_rearm \(EV_A_ fd\);
+
 check-coverage: $(BUILD)/inst.done
 	@rm -rf $(BUILD)/coverage
 	@$(MAKE) TEST_OUT=$(BUILD)/coverage INSTRUMENT="--coverage -fprofile-update=atomic -include tests/deep/exit.h" QUICK=1 $(DEEP_CHECKS)
-	@gcovr --root . --gcov-ignore-parse-errors --filter '.*/ev_linuxaio\.c$$' --print-summary --fail-under-line 100 $(BUILD)/coverage
+	@gcovr --root . --gcov-ignore-parse-errors --filter '.*/ev_linuxaio\.c$$' --print-summary --fail-under-line 100 \
+	  --exclude-branches-by-pattern '.*($(UNREACHED)).*' --fail-under-branch 100 $(BUILD)/coverage
 
-check-mutants: $(DEEP_CHECKS)
-	@tests/deep/mutants $(BUILD)
+check-mutants: $(foreach p,below/rings below/random below/behaviour tiny/behaviour,$(TEST_OUT)/$(p))
+	@OUT="$(abspath $(TEST_OUT))" EV="$(COMPILE_below)" RENAME="$(RENAME_below)" \
+	  LINK="$(TEST_CC) $(CFLAGS)" LIBS="$(LDFLAGS) $(TEST_LIBS)" tests/deep/mutants $(BUILD)

@@ -19,14 +19,17 @@
 
 #include "fault.h"
 
-#ifndef SYS_epoll_pwait2
-# define SYS_epoll_pwait2 441
-#endif
+#pragma weak epoll_pwait2
 
+#if TINY
+int knob_first = 2, knob_next = 14, knob_worth = 0;
+#else
 int knob_first = 62, knob_next = 1022, knob_worth = 1000;
+#endif
 int fault_ring;
 int fault_used, fault_epfd;
-unsigned long fault_calls [FAULT_COUNT], fault_failures;
+long fault_timeout;
+unsigned long fault_calls [FAULT_COUNT], fault_failures, fault_told;
 long (*fault_kernel) (long number, const long *a);
 void (*fault_fenced) (int release);
 void (*fault_looked) (struct timespec *ts);
@@ -100,20 +103,16 @@ hit (int call)
   return errno = plan [call].error;
 }
 
-struct ring
-{
-  unsigned id, nr, head, tail, magic, compat_features, incompat_features, header_length;
-};
-
 /* the kernel takes note of head and tail only, so the rest of a header can be spoilt */
 static void
-spoil (struct ring *ring)
+spoil (struct fault_map *ring)
 {
   switch (fault_ring)
     {
       case FAULT_RING_MAGIC    : ring->magic             = ~ring->magic; break;
       case FAULT_RING_FEATURES : ring->incompat_features = 1; break;
       case FAULT_RING_HEADER   : ring->header_length     = 64; break;
+      case FAULT_RING_EMPTY    : ring->nr                = 1; break;
       case FAULT_RING_READ_ONLY: ring->magic             = 0;
                                  mprotect (ring, sizeof (*ring), PROT_READ); break;
     }
@@ -131,7 +130,7 @@ io_setup (const long *a)
   long res = hit (FAULT_io_setup) ? -1 : kernel (SYS_io_setup, a);
 
   if (res >= 0)
-    spoil (*(struct ring **)a [1]);
+    spoil (*(struct fault_map **)a [1]);
 
   return res;
 }
@@ -197,7 +196,16 @@ fault_fence (int release)
 int
 fault_epoll_pwait2 (int epfd, struct epoll_event *events, int count, const struct timespec *ts, const sigset_t *mask)
 {
-  return hit (FAULT_epoll_pwait2) ? -1 : syscall (SYS_epoll_pwait2, epfd, events, count, ts, mask, 8);
+  fault_timeout = ts->tv_sec * 1000000000 + ts->tv_nsec;
+
+  if (hit (FAULT_epoll_pwait2))
+    return -1;
+
+  if (epoll_pwait2)
+    return epoll_pwait2 (epfd, events, count, ts, mask);
+
+  errno = ENOSYS;
+  return -1;
 }
 
 int
@@ -211,6 +219,8 @@ int
 fault_epoll_ctl (int epfd, int op, int fd, struct epoll_event *event)
 {
   int res;
+
+  ++fault_told;
 
   if (op == EPOLL_CTL_ADD && event->events & EPOLLET)
     {

@@ -56,6 +56,14 @@ void fault_mend (int call);                    /* it fails no more */
 extern unsigned long fault_calls [FAULT_COUNT];
 extern unsigned long fault_failures;           /* arranged ones that have happened */
 extern int fault_used;                         /* was anything arranged */
+extern long fault_timeout;                     /* of the last epoll_pwait2, in nanoseconds */
+extern unsigned long fault_told;               /* calls of epoll_ctl, also before */
+
+/* the beginning of what io_setup maps */
+struct fault_map
+{
+  unsigned id, nr, head, tail, magic, compat_features, incompat_features, header_length;
+};
 
 /* what is wrong with the rings that io_setup makes */
 enum fault_ring
@@ -65,7 +73,8 @@ enum fault_ring
   FAULT_RING_FEATURES,
   FAULT_RING_HEADER,
   FAULT_RING_READ_ONLY, /* gVisor's: no magic, and it cannot be written */
-  FAULT_RINGS
+  FAULT_RINGS,
+  FAULT_RING_EMPTY = FAULT_RINGS /* not for random programs: those in their corpus would change */
 };
 
 extern int fault_ring;

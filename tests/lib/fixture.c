@@ -4,75 +4,25 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <linux/aio_abi.h>
-#include <netinet/tcp.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <termios.h>
-#include <time.h>
 
 #include "fixture.h"
 
-struct ev_loop *loop;
+__thread struct ev_loop *loop;
+__thread int places;
 unsigned backend;
-int places;
 
-static int fence [2];    /* what settle sends its bytes through */
+static __thread int fence [2]; /* what settle sends its bytes through */
 static int fds_before;
 static int blocks;       /* allocated through libev's allocator */
 static pid_t owner;      /* of the temporary directory */
 
 /*****************************************************************************/
 /* waiting */
-
-static void guard_cb (EV_P_ ev_timer *w, int revents);
-
-static double
-seconds (void)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-
-  return now.tv_sec + now.tv_nsec * 1e-9;
-}
-
-/* one timer that expires once: it must not wake up a loop that would have slept for ever */
-void
-guard_start (EV_P_ guard *g)
-{
-  progress ();
-  g->due  = seconds () + patience () * 1e-3;
-  g->over = 0;
-  ev_now_update (EV_A);
-  ev_timer_init (&g->timer, guard_cb, patience () * 1e-3, 0.);
-  g->timer.data = g;
-  ev_timer_start (EV_A_ &g->timer);
-}
-
-/* if it comes late, then this process was kept from running, and others probably, too */
-static void
-guard_cb (EV_P_ ev_timer *w, int revents)
-{
-  guard *g = (guard *)w->data;
-
-  (void)revents;
-
-  if (seconds () > g->due + 0.5)
-    guard_start (EV_A_ g);
-  else
-    g->over = 1;
-}
-
-void
-guard_stop (EV_P_ guard *g)
-{
-  ev_timer_stop (EV_A_ &g->timer);
-}
 
 int
 patience (void)
@@ -101,7 +51,15 @@ wait_for (int fd, int events)
 void
 pause_for (int milliseconds)
 {
-  must (!poll (0, 0, milliseconds));
+  if (poll (0, 0, milliseconds))
+    must (errno == EINTR);
+}
+
+static void
+open_fence (void)
+{
+  if (!fence [1])
+    sockets (fence);
 }
 
 static void
@@ -118,6 +76,7 @@ settle (EV_P)
   ev_io io;
   int round, passed = 0;
 
+  open_fence ();
   ev_io_init (&io, fence_cb, fence [0], EV_READ);
   io.data = &passed;
 
@@ -181,6 +140,7 @@ force_ring (EV_P)
   ev_io io;
 
   /* something that a ring can serve has to be watched */
+  open_fence ();
   ev_io_init (&io, fence_cb, fence [0], EV_READ);
   ev_io_start (EV_A_ &io);
   ev_linuxaio_busy_poll (EV_A_ 1e-9);
@@ -259,7 +219,7 @@ fixture_setup (int alone)
     wait_for_quota ();
 
   ev_set_allocator (counting_alloc);
-  sockets (fence);
+  open_fence ();
   fds_before = open_fds ("anon_inode");
   loop = another_loop ();
 
@@ -347,14 +307,12 @@ probe_cb (EV_P_ ev_io *w, int revents)
 void *
 kept (size_t size)
 {
-  static struct block { struct block *next; } *all;
-  struct block *b = (struct block *)calloc (1, sizeof (*b) * 2 + size);
+  void *p = calloc (1, size);
 
-  must (b != 0);
-  b->next = all;
-  all     = b;
+  if (!p)
+    abort (); /* as libev does */
 
-  return b + 2;
+  return p;
 }
 
 probe *
@@ -379,12 +337,12 @@ watch (int fd, int events)
 }
 
 probe *
-watch_socket (int events)
+watch_kind (int kind, int events)
 {
   int fd [2];
   probe *p;
 
-  sockets (fd);
+  make (kind, fd);
   p = watch (fd [0], events);
   p->peer = fd [1];
 
@@ -392,23 +350,11 @@ watch_socket (int events)
 }
 
 probe *
-reader (void)
+reader_of (int kind)
 {
-  probe *p = watch_socket (EV_READ);
+  probe *p = watch_kind (kind, EV_READ);
 
   p->eat = 1;
-
-  return p;
-}
-
-probe *
-terminal_reader (void)
-{
-  int slave, master = pty (&slave);
-  probe *p = watch (slave, EV_READ);
-
-  p->peer = master;
-  p->eat  = 1;
 
   return p;
 }
@@ -458,19 +404,68 @@ silent (probe *p)
 }
 
 void
+ping (probe *p)
+{
+  int before = p->count;
+
+  put (p->peer);
+  run_until (p->count, ==, before + 1);
+}
+
+void
 talk (probe *p, int rounds)
 {
-  int i;
-
   p->count = 0;
 
-  for (i = 1; i <= rounds; ++i)
-    {
-      put (p->peer);
-      run_until (p->count, ==, i);
-    }
+  while (rounds--)
+    ping (p);
 
   silent (p);
+}
+
+void
+crowd_open (probe **p, int count)
+{
+  while (count--)
+    *p++ = reader ();
+}
+
+void
+crowd_told (probe **p, int count)
+{
+  int i, before = places;
+
+  for (i = 0; i < count; ++i)
+    {
+      p [i]->count = 0;
+      put (p [i]->peer);
+    }
+
+  run_until (places - before, >=, count);
+  settle (EV_A);
+
+  for (i = 0; i < count; ++i)
+    must_be (p [i]->count, ==, 1);
+
+  must_be (places - before, ==, count);
+}
+
+void
+serve_crowd (int count, int rounds)
+{
+  probe *p [CROWD_MAX];
+  int i;
+
+  crowd_open (p, count);
+
+  while (rounds--)
+    crowd_told (p, count);
+
+  for (i = 0; i < count; ++i)
+    {
+      stop_and_close (p [i]);
+      close (p [i]->peer);
+    }
 }
 
 void
@@ -483,130 +478,56 @@ count_cb (EV_P_ void *w, int revents)
 /*****************************************************************************/
 /* descriptors */
 
+/* the slave of a terminal first: its master is what makes it readable */
 void
-sockets (int fd [2])
+make (int kind, int fd [2])
 {
-  must (!socketpair (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd));
-}
+  struct world_object o;
 
-void
-pipes (int fd [2])
-{
-  must (!pipe2 (fd, O_NONBLOCK | O_CLOEXEC));
-}
+  progress ();
 
-/* each process has an address of its own, so that nobody else takes a port that was just closed */
-static int
-inet_bound (int type, struct sockaddr_in *addr)
-{
-  socklen_t len = sizeof (*addr);
-  int fd = socket (AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (!world_make (&o, kind))
+    give_up (__FILE__, __LINE__, "no %s: %s", world_kind_name (kind), strerror (errno));
 
-  memset (addr, 0, sizeof (*addr));
-  addr->sin_family      = AF_INET;
-  addr->sin_addr.s_addr = htonl (0x7f000000 | (getpid () & 0xffffff));
-
-  must (fd >= 0);
-  must (!bind (fd, (struct sockaddr *)addr, sizeof (*addr)));
-  must (!getsockname (fd, (struct sockaddr *)addr, &len));
-
-  return fd;
+  fd [0] = o.fd [kind == WORLD_PTY];
+  fd [1] = o.fd [kind != WORLD_PTY];
 }
 
 int
-tcp_listen (struct sockaddr_in *addr)
+accepted (int listener)
 {
-  int fd = inet_bound (SOCK_STREAM, addr);
-
-  must (!listen (fd, 8));
-
-  return fd;
-}
-
-int
-udp_bound (struct sockaddr_in *addr)
-{
-  return inet_bound (SOCK_DGRAM, addr);
-}
-
-int
-tcp_connect (const struct sockaddr_in *addr)
-{
-  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  int err = 0;
-
-  must (fd >= 0);
-
-  if (connect (fd, (const struct sockaddr *)addr, sizeof (*addr)))
-    err = errno;
-
-  close (fd);
-
-  return err;
-}
-
-void
-tcp_sockets (int fd [2])
-{
-  struct sockaddr_in addr;
-  int listener = tcp_listen (&addr);
-  int one = 1;
-
-  fd [0] = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  must (!connect (fd [0], (struct sockaddr *)&addr, sizeof (addr)));
-  must (wait_for (listener, POLLIN));
-  fd [1] = accept4 (listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  must (fd [1] >= 0);
-
-  fcntl (fd [0], F_SETFL, O_NONBLOCK);
-  setsockopt (fd [0], IPPROTO_TCP, TCP_NODELAY, &one, sizeof (one));
-  setsockopt (fd [1], IPPROTO_TCP, TCP_NODELAY, &one, sizeof (one));
-  close (listener);
-}
-
-void
-udp_sockets (int fd [2])
-{
-  struct sockaddr_in addr [2];
-  int i;
-
-  for (i = 0; i < 2; ++i)
-    fd [i] = udp_bound (addr + i);
-
-  for (i = 0; i < 2; ++i)
-    must (!connect (fd [i], (struct sockaddr *)(addr + !i), sizeof (addr [0])));
-}
-
-int
-pty (int *slave)
-{
-  int master = posix_openpt (O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
-  struct termios raw;
-  char name [64];
-
-  must (master >= 0);
-  must (!grantpt (master) && !unlockpt (master));
-  must (!ptsname_r (master, name, sizeof (name)));
-  *slave = open (name, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
-  must (*slave >= 0);
-  must (!tcgetattr (*slave, &raw));
-  cfmakeraw (&raw);
-  must (!tcsetattr (*slave, TCSANOW, &raw));
-
-  return master;
-}
-
-int
-usr1_fd (void)
-{
-  sigset_t set;
   int fd;
 
-  sigemptyset (&set);
-  sigaddset (&set, SIGUSR1);
-  must (!sigprocmask (SIG_BLOCK, &set, 0));
-  fd = signalfd (-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+  must (wait_for (listener, POLLIN));
+  fd = accept4 (listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
   must (fd >= 0);
+
+  return fd;
+}
+
+struct sockaddr_storage
+address_of (int fd, socklen_t *len)
+{
+  struct sockaddr_storage addr;
+
+  *len = sizeof (addr);
+  must (!getsockname (fd, (struct sockaddr *)&addr, len));
+
+  return addr;
+}
+
+/* of a connection that is under way, or made */
+int
+connected_to (int listener)
+{
+  socklen_t len;
+  struct sockaddr_storage addr = address_of (listener, &len);
+  int fd = socket (addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+  must (fd >= 0);
+
+  if (connect (fd, (struct sockaddr *)&addr, len))
+    must_be (errno, ==, EINPROGRESS);
 
   return fd;
 }
@@ -662,7 +583,6 @@ onto (int from, int to)
       close (from);
     }
 }
-
 
 unsigned
 room_for_fds (unsigned want)
@@ -723,7 +643,9 @@ child (void)
 
   if (!pid)
     {
-      unwatched ();
+      signal (SIGABRT, SIG_DFL); /* its parent sees how it ends */
+      signal (SIGSEGV, SIG_DFL);
+      watch_over ();
       prctl (PR_SET_PDEATHSIG, SIGKILL);
 
       /* what it sends to itself is not for its parent */
@@ -761,10 +683,13 @@ status_of (pid_t pid)
   int status;
   pid_t res;
 
+  waiting (__FILE__, __LINE__, "the end of a child", -1, 0, 0);
+
   do
     res = waitpid (pid, &status, 0);
   while (res < 0 && errno == EINTR);
 
+  waiting (0, 0, 0, 0, 0, 0);
   must (res == pid);
   progress ();
 

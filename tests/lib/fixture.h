@@ -35,6 +35,8 @@
 #include <ev.h>
 #include <ev_linuxaio.h>
 
+#include "world.h"
+
 /*****************************************************************************/
 /* tests */
 
@@ -115,7 +117,7 @@ void skip (const char *format, ...) __attribute__ ((noreturn, format (printf, 1,
 /*****************************************************************************/
 /* the loop */
 
-extern struct ev_loop *loop; /* of the running test; callbacks have their own of that name */
+extern __thread struct ev_loop *loop; /* of the running test; callbacks have their own of that name, and threads, too */
 extern unsigned backend;     /* of the running test: one of the above */
 
 unsigned backend_flag (void);            /* its bits for libev */
@@ -133,46 +135,25 @@ int rings (unsigned long inodes [RINGS]);/* that are mapped; the inodes of the f
 /*****************************************************************************/
 /* waiting */
 
-/* runs the loop until it is so, and gives up if that takes for ever: run_until (cond), or run_until (a, ==, b) */
+/* runs the loop until it is so; what never comes is found out: run_until (cond), or run_until (a, ==, b) */
 #define run_until(...) run_until_ (__VA_ARGS__, 3, 2, 1) (__VA_ARGS__)
 #define run_until_(a, b, c, count, ...) run_until_##count
-#define run_until_1(cond) run_until__ (cond, #cond, "%s", "")
-#define run_until_3(a, op, b)                                             \
-  run_until__ ((a) op (b), #a " " #op " " #b, ", it is %lld and %lld", (long long)(a), (long long)(b))
-#define run_until__(cond, text, ...)                                      \
+#define run_until_1(cond) run_until__ (cond, #cond, 0, 0, 0)
+#define run_until_3(a, op, b) run_until__ ((a) op (b), #a " " #op " " #b, 1, a, b)
+#define run_until__(cond, text, values, a, b)                             \
   do                                                                      \
-    if (!(cond))                                                          \
-      {                                                                   \
-        guard guard_;                                                     \
-        char values_ [100];                                               \
+    {                                                                     \
+      progress ();                                                        \
                                                                           \
-        guard_start (EV_A_ &guard_);                                      \
+      while (!(cond))                                                     \
+        {                                                                 \
+          waiting (__FILE__, __LINE__, text, values, a, b);               \
+          ev_run (EV_A_ EVRUN_ONCE);                                      \
+        }                                                                 \
                                                                           \
-        do                                                                \
-          {                                                               \
-            ev_run (EV_A_ EVRUN_ONCE);                                    \
-                                                                          \
-            if (guard_.over && !(cond))                                   \
-              {                                                           \
-                snprintf (values_, sizeof (values_), __VA_ARGS__);        \
-                give_up (__FILE__, __LINE__, "waited in vain for: %s%s", text, values_); \
-              }                                                           \
-          }                                                               \
-        while (!(cond));                                                  \
-                                                                          \
-        guard_stop (EV_A_ &guard_);                                       \
-      }                                                                   \
+      waiting (0, 0, 0, 0, 0, 0);                                         \
+    }                                                                     \
   while (0)
-
-typedef struct guard
-{
-  ev_timer timer;
-  double due;
-  int over;
-} guard;
-
-void guard_start (EV_P_ guard *g);
-void guard_stop (EV_P_ guard *g);
 
 int patience (void);                     /* milliseconds after which it will never happen */
 void settle (EV_P);                      /* some trips through kernel and loop: whatever was under way has arrived */
@@ -193,16 +174,18 @@ typedef struct probe
   int place;   /* of the last call among all calls of all probes, from 1 */
 } probe;
 
-extern int places; /* taken so far */
+extern __thread int places; /* taken so far */
 
 void *kept (size_t size);                /* memory, all zero, for a watcher that outlives its function */
 
 void probe_cb (EV_P_ ev_io *w, int revents);
 probe *probe_for (int fd, int events);   /* a new one, not yet started */
 probe *watch (int fd, int events);       /* a new one, started */
-probe *watch_socket (int events);        /* one end of a new pair of sockets; the other is its peer */
-probe *reader (void);                    /* the same, for reading, byte by byte */
-probe *terminal_reader (void);           /* the same on a terminal, which no ring serves */
+probe *watch_kind (int kind, int events);/* one end of a new object of a kind (world.h); the other is its peer */
+probe *reader_of (int kind);             /* the same, for reading, byte by byte */
+#define watch_socket(events) watch_kind (WORLD_STREAM, events)
+#define reader()             reader_of (WORLD_STREAM)
+#define terminal_reader()    reader_of (WORLD_PTY) /* which no ring serves */
 void start (probe *p);
 void stop (probe *p);
 void restart (probe *p, int fd, int events); /* stopped, set and started */
@@ -210,24 +193,35 @@ void stop_and_close (probe *p);
 
 void told (probe *p, int events);        /* it is called, now, for these events and no others */
 void silent (probe *p);                  /* it is not called */
+void ping (probe *p);                    /* a byte comes, and it is called once */
 void talk (probe *p, int rounds);        /* a reader is called once for each byte */
 
-/* counts its calls in *(int *)w->data; for watchers of any kind */
+/* many readers */
+#define CROWD_MAX 300
+void crowd_open (probe **p, int count);
+void crowd_told (probe **p, int count);  /* a byte comes for each: all are told, once, and nobody else */
+void serve_crowd (int count, int rounds);/* of new ones, which are closed after that */
+
+/* a new watcher of any other kind, started, that counts its calls: counted (timer, &ticks, 0., 0.1) */
 void count_cb (EV_P_ void *w, int revents);
-#define counts(type, w, counter) (ev_set_cb (w, (void (*) (EV_P_ type *, int))count_cb), (w)->data = (counter))
+#define counted(type, counter, ...)                                       \
+  ({                                                                      \
+    ev_##type *w_ = (ev_##type *)kept (sizeof (*w_));                     \
+                                                                          \
+    ev_##type##_init (w_, (void (*) (EV_P_ ev_##type *, int))count_cb, ##__VA_ARGS__); \
+    w_->data = (counter);                                                 \
+    ev_##type##_start (EV_A_ w_);                                         \
+    w_;                                                                   \
+  })
 
 /*****************************************************************************/
 /* descriptors: all close-on-exec and non-blocking */
 
-void sockets (int fd [2]);               /* a pair of connected stream sockets */
-void pipes (int fd [2]);                 /* read end, write end */
-void tcp_sockets (int fd [2]);
-int tcp_listen (struct sockaddr_in *addr); /* on a free port of the loopback, filled in */
-int tcp_connect (const struct sockaddr_in *addr); /* returns errno of a blocking connect, 0 if connected (and closed) */
-int udp_bound (struct sockaddr_in *addr);
-void udp_sockets (int fd [2]);           /* connected to each other */
-int pty (int *slave);                    /* returns the master; the slave is raw */
-int usr1_fd (void);                      /* a signalfd of SIGUSR1, which is blocked from now on */
+void make (int kind, int fd [2]);        /* a kind of world.h. what happens to fd [1] makes fd [0] readable; -1: there is none */
+#define sockets(fd) make (WORLD_STREAM, fd)
+int accepted (int listener);
+int connected_to (int listener);         /* a new socket, connected, or about to be */
+struct sockaddr_storage address_of (int fd, socklen_t *len);
 
 void put (int fd);                       /* one byte must go out */
 int get (int fd);                        /* as many bytes as are there; 0: none, -1: end of file */
@@ -240,10 +234,12 @@ const char *temporary (const char *name);/* a path in a directory that goes with
 /*****************************************************************************/
 /* children */
 
-/* if (!(pid = child ())) { ...; leave (); } */
-pid_t child (void);
+/* for_child (pid) { ... }: what a child does, which then leaves */
+#define for_child(pid) for ((pid) = child (); !(pid); leave ())
+
+pid_t child (void);                      /* fork */
 void leave (void) __attribute__ ((noreturn));
-pid_t in_child (void (*body) (void));    /* body and leave */
+pid_t in_child (void (*body) (void));    /* the same for a function */
 int status_of (pid_t pid);               /* as of waitpid */
 void ends_well (pid_t pid);              /* with status 0 */
 
@@ -253,8 +249,9 @@ void ends_well (pid_t pid);              /* with status 0 */
 void fixture_setup (int alone);
 void fixture_teardown (void);
 void temporary_directory (char *path, size_t size, pid_t pid);
-void progress (void);                    /* the test is not stuck */
-void unwatched (void);                   /* in a child of the test, whose end its parent sees */
+void progress (void);                    /* the test is not stuck: it says so itself, or a child of it */
+void watch_over (void);                  /* from now on this process gives up when nothing happens */
+void waiting (const char *file, int line, const char *text, int values, long long a, long long b);
 int patience_factor (void);
 
 #endif

@@ -22,15 +22,18 @@ export FAILURES ?= $(abspath $(BUILD))/failures
 TEST_FLAGS   = -std=gnu11 -D_GNU_SOURCE= -pthread -O1 -g -Wall -Wextra -Wno-unused-parameter -Werror=unused-variable -Werror=unused-function \
 	-fno-strict-aliasing -fno-optimize-sibling-calls -ffile-prefix-map=$(CURDIR)/= -Itests/lib
 TEST_EV      = -w -pthread -O1 -g -fno-strict-aliasing -DHAVE_CONFIG_H -DNDEBUG -DEV_WALK_ENABLE=1
-TEST_LIBS    = -pthread -luring -lm
-TEST_FIXTURE = tests/lib/fixture.c tests/lib/runner.c
+TEST_LIBS    = -pthread -lm
+TEST_FIXTURE = tests/lib/fixture.c tests/lib/runner.c tests/lib/world.c
 TEST_ASAN    = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
 define flavour
+COMPILE_$(1) = $$(TEST_CC) $$(TEST_EV) $(2) $$(INSTRUMENT) $$(CFLAGS)
+RENAME_$(1)  = $(if $(4),$$(OBJCOPY) $(foreach c,$(4),--redefine-sym $(c)=fault_$(c)))
+
 $(TEST_OUT)/$(1)/libev.o: $(BUILD)/inst.done tests/lib/programs.mk tests/lib/fault.h
 	@mkdir -p $$(@D)
-	@$$(TEST_CC) $$(TEST_EV) $(2) $$(INSTRUMENT) -I$$(TREE) $$(CFLAGS) -c $$(TREE)/ev.c -o $$@
-	@$(if $(4),$$(OBJCOPY) $(foreach c,$(4),--redefine-sym $(c)=fault_$(c)) $$@)
+	@$$(COMPILE_$(1)) -I$$(TREE) -c $$(TREE)/ev.c -o $$@
+	@$(if $(4),$$(RENAME_$(1)) $$@)
 
 $(TEST_OUT)/$(1)/o/%.o: tests/%.c tests/lib/programs.mk | $(BUILD)/inst.done
 	@mkdir -p $$(@D)
@@ -43,14 +46,14 @@ endef
 $(eval $(call flavour,installed))
 $(eval $(call flavour,plain))
 
-# rings are made at once, and for a few fds only
-$(eval $(call flavour,tiny,-DEV_LINUXAIO_RING_FIRST=2 -DEV_LINUXAIO_RING_NEXT=14 -DEV_LINUXAIO_WORTH=0,-DTEST_LOOPS=LINUXAIO -DTINY=1))
-
 # policy is what the variables of fault.h say, and calls fail as a test wants them to
 KNOBS := -include tests/lib/fault.h -DEV_LINUXAIO_RING_FIRST=knob_first -DEV_LINUXAIO_RING_NEXT=knob_next -DEV_LINUXAIO_WORTH=knob_worth
+BELOW := syscall epoll_ctl epoll_wait epoll_pwait2 eventfd poll mmap munmap madvise getsockopt fstat open close uname clock_gettime
 $(eval $(call flavour,knobs,$(KNOBS),-DFAULTS=0))
-$(eval $(call flavour,below,$(KNOBS) -U_FORTIFY_SOURCE,-DFAULTS=1 -DTEST_LOOPS=LINUXAIO,syscall epoll_ctl epoll_wait epoll_pwait2 \
-	eventfd poll mmap munmap madvise getsockopt fstat open close uname clock_gettime))
+$(eval $(call flavour,below,$(KNOBS) -U_FORTIFY_SOURCE,-DFAULTS=1 -DTEST_LOOPS=LINUXAIO,$(BELOW)))
+
+# the same, and rings are made at once, and for a few fds only
+$(eval $(call flavour,tiny,$(KNOBS) -U_FORTIFY_SOURCE,-DFAULTS=1 -DTEST_LOOPS=LINUXAIO -DTINY=1,$(BELOW)))
 
 define test_program
 programs: $(filter-out %/fuzzer $(TEST_OUT)/installed/%,$(TEST_OUT)/$(2)/$(1))
@@ -66,6 +69,6 @@ define check
 CHECK_TARGETS += check-$(1)
 .PHONY: check-$(1)
 check-$(1): $(patsubst %,$(TEST_OUT)/%/$(1),$(or $(FLAVOUR),$(call flavours,$(if $(DEBUG),$(firstword $(2)),$(2)))))
-	@$$(foreach p,$$^,$(if $(DEBUG),gdb -q -ex 'break give_up' -ex run --args $$(p) -n,$$(RUN) $$(p) -f $$(FAILURES)) \
+	@$$(foreach p,$$^,$(if $(DEBUG),gdb -q -ex 'handle SIG63 nostop noprint' -ex 'break give_up' -ex run --args $$(p) -n,$$(RUN) $$(p) -f $$(FAILURES)) \
 	  $(if $(TEST),-t '$(TEST)') $(if $(LOOP),-l '$(LOOP)') &&) true
 endef

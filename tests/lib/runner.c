@@ -1,10 +1,11 @@
 /*
  * Runs the tests, each in a process of its own, over the loops it names.
  *
- *   PROGRAM [-t PART_OF_NAME] [-l LOOP] [-j JOBS] [-f FILE] [-n]
+ *   PROGRAM [-t PART_OF_NAME] [-l LOOP] [-j JOBS] [-f FILE] [-n] [-s]
  *
  * -f: failures are written to FILE, too. -n: the first test that fits is run, and in
- * this process, for a debugger. PATIENCE in the environment multiplies all limits of time.
+ * this process, for a debugger. -s: this machine is shared, tests that need it alone are
+ * left out. PATIENCE in the environment multiplies all limits of time.
  *
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
@@ -14,6 +15,7 @@
 #include <getopt.h>
 #include <stdarg.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -29,7 +31,8 @@
 #endif
 
 #define JOBS     16
-#define STALL     8 /* seconds without a sign of progress, after which a test is stuck */
+#define STALL     6 /* seconds without a sign of progress, after which a test is stuck */
+#define LOOKS     4 /* how often it is looked for: a process that is kept from running has its time */
 #define ENOUGH    3 /* failures, after which the rest of a loop is left out; twice as many: the rest of all */
 #define FRAMES  100
 
@@ -61,7 +64,7 @@ static test *tests, **last = &tests;
 static struct loop_kind *kind;
 static const char *part = "", *loop_name = "";
 static FILE *failures;
-static int forking = 1, jobs = 4; /* they sleep most of the time */
+static int forking = 1, sharing, jobs = 4; /* they sleep most of the time */
 static int passed, failed, skipped;
 static int elsewhere; /* tests that another flavour runs */
 
@@ -73,10 +76,9 @@ static struct job
 } running [JOBS];
 
 static int report_fd = -1;
-static pid_t test_pid;
 static int bottom;       /* frames below the test */
 static void *below_test; /* the lowest of them but one */
-static timer_t stall;
+static int *beats;       /* signs of progress, of a test and its children */
 
 void
 test_register (test *t)
@@ -142,49 +144,73 @@ skip (const char *format, ...)
 
 #define STALLED (SIGRTMAX - 1) /* none of those that tests use */
 
+/* what run_until waits for, if it does */
+static __thread struct
+{
+  const char *file, *text;
+  int line, values;
+  long long a, b;
+} wish;
+
+void
+waiting (const char *file, int line, const char *text, int values, long long a, long long b)
+{
+  wish.file   = file;
+  wish.line   = line;
+  wish.text   = text;
+  wish.values = values;
+  wish.a      = a;
+  wish.b      = b;
+}
+
 static void
 on_signal (int signum)
 {
-  if (signum == STALLED)
+  static int seen, quiet;
+  char values [60] = "";
+
+  if (signum != STALLED)
+    give_up ("", 0, "killed by signal %d (%s)", signum, strsignal (signum));
+
+  quiet = *beats == seen ? quiet + 1 : 0;
+  seen  = *beats;
+
+  if (quiet < LOOKS + (wish.values < 0)) /* a child says more, if it is a child that is stuck */
+    return;
+
+  if (!wish.text)
     give_up ("", 0, "stuck: nothing has happened for %d seconds", STALL * patience_factor ());
 
-  give_up ("", 0, "killed by signal %d (%s)", signum, strsignal (signum));
+  if (wish.values > 0)
+    snprintf (values, sizeof (values), ", it is %lld and %lld", wish.a, wish.b);
+
+  give_up (wish.file, wish.line, "waited in vain for: %s%s", wish.text, values);
 }
 
 void
 progress (void)
 {
-  struct itimerspec t = { { 0, 0 }, { STALL * patience_factor (), 0 } };
-
-  if (forking && getpid () == test_pid)
-    timer_settime (stall, 0, &t, 0);
+  if (beats)
+    __atomic_add_fetch (beats, 1, __ATOMIC_RELAXED);
 }
 
+/* the handler runs in the thread of the test, or of a child of it */
 void
-unwatched (void)
-{
-  signal (SIGABRT, SIG_DFL);
-  signal (SIGSEGV, SIG_DFL);
-}
-
-/* the handlers run in the thread of the test */
-static void
 watch_over (void)
 {
+  long ns = STALL * patience_factor () * (1000000000L / LOOKS);
+  struct itimerspec every = { { ns / 1000000000, ns % 1000000000 }, { ns / 1000000000, ns % 1000000000 } };
   struct sigevent ev;
+  timer_t timer;
 
   memset (&ev, 0, sizeof (ev));
   ev.sigev_notify  = SIGEV_THREAD_ID;
   ev.sigev_signo   = STALLED;
   ev._sigev_un._tid = syscall (SYS_gettid);
-  timer_create (CLOCK_MONOTONIC, &ev, &stall);
   signal (STALLED, on_signal);
-  signal (SIGABRT, on_signal);
 
-  if (!SANITIZED)
-    signal (SIGSEGV, on_signal);
-
-  progress ();
+  if (timer_create (CLOCK_MONOTONIC, &ev, &timer) || timer_settime (timer, 0, &every, 0))
+    give_up ("", 0, "no timer: %s", strerror (errno));
 }
 
 static void __attribute__ ((noinline))
@@ -201,11 +227,16 @@ call_test (test *t)
 static void
 run_test (test *t)
 {
-  test_pid = getpid ();
-  backend  = kind->bit;
+  backend = kind->bit;
+
+  beats   = (int *)mmap (0, sizeof (*beats), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  watch_over ();
 
   if (forking)
-    watch_over ();
+    {
+      signal (SIGABRT, on_signal);
+      signal (SIGSEGV, SANITIZED ? SIG_DFL : on_signal);
+    }
 
   fixture_setup (t->on & ALONE);
   call_test (t);
@@ -466,7 +497,7 @@ main (int argc, char **argv)
 
   setlinebuf (stdout);
 
-  while ((opt = getopt (argc, argv, "t:l:j:f:n")) != -1)
+  while ((opt = getopt (argc, argv, "t:l:j:f:ns")) != -1)
     switch (opt)
       {
         case 't': part = optarg; break;
@@ -474,10 +505,11 @@ main (int argc, char **argv)
         case 'j': jobs = atoi (optarg) < JOBS ? atoi (optarg) : JOBS; break;
         case 'f': failures = fopen (optarg, "ae"); break;
         case 'n': forking = 0; break;
+        case 's': sharing = 1; break;
         default : return 2;
       }
 
-  if (!(run_all (0) + run_all (ALONE) + elsewhere))
+  if (!(run_all (0) + (sharing ? 0 : run_all (ALONE)) + elsewhere))
     {
       fprintf (stderr, "check-%s: no test is called TEST=%s and runs on LOOP=%s\n", program_invocation_short_name, part, loop_name);
       return 2;

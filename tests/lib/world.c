@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -120,6 +121,7 @@ new_socket (int family, int type)
   return socket (family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
+/* each process has an address of its own, so that nobody else takes a port that was just closed */
 static int
 loopback_socket (int type, struct sockaddr_in *address)
 {
@@ -128,7 +130,7 @@ loopback_socket (int type, struct sockaddr_in *address)
 
   memset (address, 0, sizeof (*address));
   address->sin_family = AF_INET;
-  address->sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  address->sin_addr.s_addr = htonl (0x7f000000 | (getpid () & 0xffffff));
 
   if (!bind (fd, (struct sockaddr *)address, sizeof (*address))
       && !getsockname (fd, (struct sockaddr *)address, &length)
@@ -150,6 +152,7 @@ make_tcp (struct world_object *o)
 {
   struct sockaddr_in a;
   struct pollfd p = { loopback_socket (SOCK_STREAM, &a), POLLIN, 0 };
+  int one = 1;
 
   o->fd [0] = new_socket (AF_INET, SOCK_STREAM);
   shrink_buffers (o->fd [0]);
@@ -158,6 +161,8 @@ make_tcp (struct world_object *o)
     o->fd [1] = accept4 (p.fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
   shrink_buffers (o->fd [1]);
+  setsockopt (o->fd [0], IPPROTO_TCP, TCP_NODELAY, &one, sizeof (one));
+  setsockopt (o->fd [1], IPPROTO_TCP, TCP_NODELAY, &one, sizeof (one));
   close (p.fd);
   return 2;
 }
@@ -172,21 +177,8 @@ make_udp (struct world_object *o)
   return connect_to (o->fd [0], &b, sizeof (b)) || connect_to (o->fd [1], &a, sizeof (a)) ? 0 : 2;
 }
 
-static int
-make_udp_bound (struct world_object *o)
-{
-  struct sockaddr_in a;
-
-  return one_end (o, loopback_socket (SOCK_DGRAM, &a));
-}
-
-static int
-make_listen (struct world_object *o)
-{
-  struct sockaddr_in a;
-
-  return one_end (o, loopback_socket (SOCK_STREAM, &a));
-}
+static int make_udp_bound (struct world_object *o) { return one_end (o, loopback_socket (SOCK_DGRAM, &(struct sockaddr_in) { 0 })); }
+static int make_listen (struct world_object *o) { return one_end (o, loopback_socket (SOCK_STREAM, &(struct sockaddr_in) { 0 })); }
 
 /* the kernel picks an abstract name when only the family is given */
 static int
@@ -435,16 +427,7 @@ note_number (unsigned file, int fd)
 static void
 occupy (int slot, int fd, const struct world_object *o, int kind, int end)
 {
-  struct world_slot *s = world + slot;
-
-  s->fd      = fd;
-  s->aux     = o->aux;
-  s->signo   = o->signo;
-  s->kind    = kind;
-  s->end     = end;
-  s->seen    = 0;
-  s->file    = ++files;
-  s->sibling = slot;
+  world [slot] = (struct world_slot) { fd, o->aux, slot, ++files, world [slot].watcher, 0, kind, end, o->signo };
 }
 
 static void
@@ -551,13 +534,12 @@ world_reopen (int slot, int kind)
 static void
 occupy_dup (int slot, int fd, int to)
 {
-  world [to].fd    = fd;
-  world [to].aux   = world [slot].aux;
-  world [to].signo = world [slot].signo;
-  world [to].kind  = world [slot].kind;
-  world [to].end   = world [slot].end;
-  world [to].seen  = 0;
-  world [to].file  = world [slot].file;
+  int watcher = world [to].watcher;
+
+  world [to]         = world [slot];
+  world [to].fd      = fd;
+  world [to].seen    = 0;
+  world [to].watcher = watcher;
   group_join (to, slot);
   world_sample (slot);
 }
@@ -607,11 +589,8 @@ world_dup_over (int slot, int to)
 short
 world_poll (int slot)
 {
-  struct pollfd p;
+  struct pollfd p = { world [slot].fd, POLLIN | POLLOUT, 0 };
 
-  p.fd      = world [slot].fd;
-  p.events  = POLLIN | POLLOUT;
-  p.revents = 0;
   poll (&p, 1, 0);
   return p.revents;
 }
@@ -619,28 +598,14 @@ world_poll (int slot)
 void
 world_sample (int slot)
 {
-  struct pollfd p [16];
-  int member [16];
-  int i, n, at = slot;
+  int at = slot;
 
   do
     {
-      for (n = 0; n < 16; )
-        {
-          p [n].fd     = world [at].fd;
-          p [n].events = POLLIN | POLLOUT;
-          member [n++] = at;
+      if (world [at].fd >= 0)
+        world [at].seen |= world_poll (at);
 
-          at = world [at].sibling;
-          if (at == slot)
-            break;
-        }
-
-      poll (p, n, 0);
-
-      for (i = 0; i < n; ++i)
-        if (p [i].fd >= 0)
-          world [member [i]].seen |= p [i].revents;
+      at = world [at].sibling;
     }
   while (at != slot);
 }
@@ -728,10 +693,8 @@ write_connecting (int fd, int listener)
 static ssize_t
 expire_timer (int fd, int when)
 {
-  struct itimerspec t = { { 0, 0 }, { 0, 0 } };
+  struct itimerspec t = { { 0, 0 }, { when > 1 ? 1000 : 0, when ? 1 : 0 } };
 
-  t.it_value.tv_nsec = when ? 1 : 0;
-  t.it_value.tv_sec  = when > 1 ? 1000 : 0;
   return timerfd_settime (fd, 0, &t, 0) ? -1 : 1;
 }
 
@@ -897,10 +860,7 @@ world_sole_peer (int slot)
 int
 world_peer_saw_close (int peer, int timeout_ms)
 {
-  struct pollfd p;
-
-  p.fd     = world [peer].fd;
-  p.events = POLLRDHUP | (world [peer].kind == WORLD_TCP ? POLLIN : 0);
+  struct pollfd p = { world [peer].fd, POLLRDHUP | (world [peer].kind == WORLD_TCP ? POLLIN : 0), 0 };
 
   while (poll (&p, 1, timeout_ms) == 1)
     {

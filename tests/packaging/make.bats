@@ -96,7 +96,7 @@ without ()
 
   run make -s -C "$dir" check CHECK_TARGETS="bad good tells"
   [ "$status" -ne 0 ]
-  [[ $output == *"== good, 1 to follow"*$'1 passed, 2 failed\nbad: make bad\na: b\n'* ]] || { echo "$output"; false; }
+  [[ $output == *"== good passed: 1 of 3"*$'1 passed, 2 failed\na: b\nfailed: make bad\nfailed: make tells\n'* ]] || { echo "$output"; false; }
 
   run make -s -C "$dir" check CHECK_TARGETS=
   [ "$status" -ne 0 ]

@@ -109,7 +109,6 @@ struct machine_tally
 struct machine_options
 {
   unsigned backend;         /* EVBACKEND_* */
-  int ignore_leaks;
   int trace;                /* print every operation and what it did */
   int patience_ms;          /* how long an event may take before it counts as lost */
   void (*arrange) (void);   /* called before the loop is made, to arrange failures */

@@ -1,7 +1,7 @@
 /*
  * random - runs random programs of loop operations and judges them by poll(2)
  *
- *   random [-s seed] [-n operations] [-j jobs] [-b backend] [-p patience] [-l] [-o file]
+ *   random [-s seed] [-n operations] [-j jobs] [-b backend] [-p patience] [-o file]
  *   random -r file...     runs programs from files, printing what they do with -t
  *   random -S file...     runs each of them again and again; each time another call of
  *                         the backend fails, in each way it can, once or from then on
@@ -9,7 +9,7 @@
  *
  * A random program that breaks a rule is cut down to a short one that still does,
  * which is printed, and stored in the file given with -o. -p is the time in
- * milliseconds after which an event counts as lost; -l does not look for leaks.
+ * milliseconds after which an event counts as lost; -b is libev's number of a backend.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -38,7 +38,6 @@
 #define PROGRAM_MAX    (MACHINE_HEADER + SIZE_MAX_OPS * 2 * MACHINE_OP)
 #define TRIALS_MAX     200000
 #define STRIDE(calls)  ((calls) / 60 + 1)
-#define SHRINK_TRIES   4000
 #define SHRINK_SECONDS 200.  /* how long to look for a shorter program */
 
 /* what a worker shares with the process that watches it */
@@ -148,6 +147,13 @@ worker_failed (const char *what)
   _exit (1);
 }
 
+static void
+die (const char *what)
+{
+  perror (what);
+  exit (1);
+}
+
 static size_t
 load (const char *path, unsigned char *program)
 {
@@ -155,10 +161,7 @@ load (const char *path, unsigned char *program)
   size_t size;
 
   if (!f)
-    {
-      fprintf (stderr, "random: %s: %s\n", path, strerror (errno));
-      exit (1);
-    }
+    die (path);
 
   size = fread (program, 1, PROGRAM_MAX, f);
   fclose (f);
@@ -201,10 +204,7 @@ start (struct report *report)
   pid = fork ();
 
   if (pid < 0)
-    {
-      perror ("random: fork");
-      exit (1);
-    }
+    die ("random: fork");
 
   if (!pid)
     {
@@ -227,12 +227,8 @@ judge_end (struct report *report, int status)
     return 0;
 
   if (!*report->failure)
-    {
-      if (WIFSIGNALED (status))
-        snprintf (report->failure, sizeof (report->failure), "%s", strsignal (WTERMSIG (status)));
-      else
-        snprintf (report->failure, sizeof (report->failure), "exit status %d", WEXITSTATUS (status));
-    }
+    snprintf (report->failure, sizeof (report->failure), WIFSIGNALED (status) ? "signal %d" : "exit status %d",
+              WIFSIGNALED (status) ? WTERMSIG (status) : WEXITSTATUS (status));
 
   return 1;
 }
@@ -240,7 +236,6 @@ judge_end (struct report *report, int status)
 /*****************************************************************************/
 /* shrinking */
 
-static int shrink_tries;
 static double shrink_end;
 
 /* runs a program in a process of its own, returns whether it failed */
@@ -280,7 +275,7 @@ fails (const unsigned char *program, size_t size, int trace)
 static int
 still_fails (const unsigned char *program, size_t size, int runs)
 {
-  while (runs-- && shrink_tries++ < SHRINK_TRIES && machine_now () < shrink_end)
+  while (runs-- && machine_now () < shrink_end)
     if (fails (program, size, 0))
       return 1;
 
@@ -291,31 +286,23 @@ still_fails (const unsigned char *program, size_t size, int runs)
 static size_t
 shrink_operations (unsigned char *program, size_t size, int runs)
 {
-  unsigned char *trial = (unsigned char *)malloc (size);
-  size_t chunk, at, step;
+  static unsigned char trial [PROGRAM_MAX];
+  size_t chunk, at;
 
   for (chunk = (size - MACHINE_HEADER) / MACHINE_OP / 2; chunk; chunk /= 2)
-    {
-      step = chunk * MACHINE_OP;
+    for (at = MACHINE_HEADER; at < size; )
+      {
+        size_t cut = chunk * MACHINE_OP < size - at ? chunk * MACHINE_OP : size - at;
 
-      for (at = MACHINE_HEADER; at < size; )
-        {
-          size_t cut = at + step < size ? step : size - at;
+        memcpy (trial, program, at);
+        memcpy (trial + at, program + at + cut, size - at - cut);
 
-          memcpy (trial, program, at);
-          memcpy (trial + at, program + at + cut, size - at - cut);
+        if (still_fails (trial, size - cut, runs))
+          memcpy (program, trial, size -= cut);
+        else
+          at += cut;
+      }
 
-          if (still_fails (trial, size - cut, runs))
-            memcpy (program, trial, size -= cut);
-          else
-            at += cut;
-        }
-
-      if (chunk == 1)
-        break;
-    }
-
-  free (trial);
   return size;
 }
 
@@ -351,30 +338,20 @@ store (const char *path, const unsigned char *program, size_t size)
 static void
 investigate (unsigned char *program, size_t size)
 {
-  size_t before;
+  size_t before = size + 1;
   int i, failures = 0;
-  int runs;
 
-  shrink_tries = 0;
-  shrink_end   = machine_now () + SHRINK_SECONDS;
+  shrink_end = machine_now () + SHRINK_SECONDS;
   options.patience_ms /= 10;
 
   for (i = 0; i < 5; ++i)
     failures += fails (program, size, 0);
 
+  while (failures && size < before)
+    size = shrink_operations (program, before = size, failures == 5 ? 1 : 5);
+
   if (failures)
-    {
-      runs = failures == 5 ? 1 : 5;
-
-      do
-        {
-          before = size;
-          size   = shrink_operations (program, size, runs);
-        }
-      while (size < before && machine_now () < shrink_end);
-
-      shrink_bytes (program, size, runs);
-    }
+    shrink_bytes (program, size, failures == 5 ? 1 : 5);
 
   options.patience_ms *= 10;
   printf ("alone, the program failed in %d of 5 runs; %zu operations are left of it:\n",
@@ -595,23 +572,6 @@ read_trial (struct trial *t, const char *text)
   exit (1);
 }
 
-static unsigned
-backend_of (const char *name)
-{
-  static const struct { const char *name; unsigned flag; } backends [] = {
-    { "linuxaio", EVBACKEND_LINUXAIO }, { "epoll", EVBACKEND_EPOLL },
-    { "poll", EVBACKEND_POLL }, { "select", EVBACKEND_SELECT }
-  };
-  unsigned i;
-
-  for (i = 0; i < sizeof (backends) / sizeof (backends [0]); ++i)
-    if (!strcmp (name, backends [i].name))
-      return backends [i].flag;
-
-  fprintf (stderr, "random: unknown backend %s\n", name);
-  exit (1);
-}
-
 static void
 prepare (void)
 {
@@ -632,10 +592,7 @@ prepare (void)
   reports = (struct report *)mmap (0, (jobs + 1) * sizeof (*reports), PROT_READ | PROT_WRITE,
                                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (reports == MAP_FAILED)
-    {
-      perror ("random: mmap");
-      exit (1);
-    }
+    die ("random: mmap");
 }
 
 int
@@ -649,16 +606,15 @@ main (int argc, char **argv)
   options.patience_ms = 10000;
   options.arrange     = arrange;
 
-  while ((c = getopt (argc, argv, "s:n:j:b:o:p:f:lrtS")) != -1)
+  while ((c = getopt (argc, argv, "s:n:j:b:o:p:f:rtS")) != -1)
     switch (c)
       {
         case 's': seed    = strtoull (optarg, 0, 10); break;
         case 'n': wanted  = strtoul (optarg, 0, 10); break;
         case 'j': jobs    = atoi (optarg); break;
-        case 'b': options.backend = backend_of (optarg); break;
+        case 'b': options.backend = atoi (optarg); break;
         case 'p': options.patience_ms = atoi (optarg); break;
         case 'f': read_trial (&t, optarg); break;
-        case 'l': options.ignore_leaks = 1; break;
         case 'o': output  = optarg; break;
         case 't': trace   = 1; break;
         case 'r':
@@ -667,10 +623,7 @@ main (int argc, char **argv)
       }
 
   if (jobs < 1 || jobs > JOBS_MAX)
-    {
-      fprintf (stderr, "random: between 1 and %d jobs\n", JOBS_MAX);
-      return 1;
-    }
+    return 1;
 
   prepare ();
 

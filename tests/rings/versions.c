@@ -5,8 +5,9 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include "fault.h"
-#include "fixture.h"
+#include <sys/stat.h>
+
+#include "rings.h"
 
 static const struct
 {
@@ -14,29 +15,16 @@ static const struct
   int good;
 } kernels [] = {
   /* the version is in uname -r */
-  { "mainline 6.18"         , "6.18.44"                       , "#1 SMP PREEMPT_DYNAMIC", 0, 1 },
-  { "mainline 5.16"         , "5.16.0"                        , "#1 SMP PREEMPT", 0, 1 },
-  { "mainline 5.15"         , "5.15.0"                        , "#1 SMP PREEMPT", 0, 0 },
-  { "mainline 6.8"          , "6.8.0"                         , "#1 SMP PREEMPT_DYNAMIC", 0, 0 },
-  { "mainline 6.8.4"        , "6.8.4"                         , "#1 SMP PREEMPT_DYNAMIC", 0, 0 },
-  { "mainline 6.8.5"        , "6.8.5"                         , "#1 SMP PREEMPT_DYNAMIC", 0, 1 },
-  { "longterm 4.19.325"     , "4.19.325"                      , "#1 SMP PREEMPT", 0, 1 },
   { "Arch"                  , "6.10.10-arch1-1"               , "#1 SMP PREEMPT_DYNAMIC Thu, 12 Sep 2024 17:21:02 +0000", 0, 1 },
   { "Fedora 41"             , "6.11.4-301.fc41.x86_64"        , "#1 SMP PREEMPT_DYNAMIC Sun Oct 20 15:02:33 UTC 2024", 0, 1 },
   { "RHEL 8"                , "4.18.0-553.el8_10.x86_64"      , "#1 SMP Fri May 10 15:19:13 EDT 2024", 0, 0 },
-  { "RHEL 9"                , "5.14.0-503.11.1.el9_5.x86_64"  , "#1 SMP PREEMPT_DYNAMIC", 0, 0 },
-  { "Proxmox VE 8.2"        , "6.8.4-2-pve"                   , "#1 SMP PREEMPT_DYNAMIC PMX 6.8.4-2 (2024-04-10T17:36Z)", 0, 0 },
   { "Proxmox VE 8.3"        , "6.8.12-4-pve"                  , "#1 SMP PREEMPT_DYNAMIC PMX 6.8.12-4 (2024-11-06T15:04Z)", 0, 1 },
   { "WSL 2"                 , "5.15.153.1-microsoft-standard-WSL2", "#1 SMP", 0, 1 },
   { "WSL 1"                 , "4.4.0-19041-Microsoft"         , "#1237-Microsoft Sat Sep 11 14:32:00 PST 2021", 0, 0 },
-  { "gVisor"                , "4.4.0"                         , "#1 SMP Sun Jan 10 15:06:54 PST 2016", 0, 0 },
-  { "Android 14"            , "5.15.137-android14-11-gdc1"    , "#1 SMP PREEMPT", 0, 1 },
   { "setarch --uname-2.6"   , "2.6.78-fc"                     , "#1 SMP PREEMPT_DYNAMIC", 0, 0 },
 
   /* Debian: in uname -v */
   { "Debian 13"             , "6.12.31-amd64"                 , "#1 SMP PREEMPT_DYNAMIC Debian 6.12.31-1 (2025-06-02)", 0, 1 },
-  { "Debian 12"             , "6.1.0-28-amd64"                , "#1 SMP PREEMPT_DYNAMIC Debian 6.1.119-1 (2024-11-22)", 0, 1 },
-  { "Debian 11"             , "5.10.0-35-amd64"               , "#1 SMP Debian 5.10.237-1 (2025-05-19)", 0, 1 },
   { "Debian 11, 5.10.84"    , "5.10.0-10-amd64"               , "#1 SMP Debian 5.10.84-1 (2021-12-08)", 0, 0 },
   { "Debian 11, 5.10.92"    , "5.10.0-11-amd64"               , "#1 SMP Debian 5.10.92-1 (2022-01-18)", 0, 1 },
   { "Debian 11, backport"   , "5.15.0-0.bpo.3-amd64"          , "#1 SMP Debian 5.15.15-2~bpo11+1 (2022-02-03)", 0, 1 },
@@ -49,22 +37,17 @@ static const struct
   { "Ubuntu 24.04, as released", "6.8.0-31-generic"           , "#31-Ubuntu SMP PREEMPT_DYNAMIC Sat Apr 20 00:40:06 UTC 2024",
     "Ubuntu 6.8.0-31.31-generic 6.8.1\n", 0 },
   { "Ubuntu 24.04, without /proc", "6.8.0-49-generic"         , "#49-Ubuntu SMP PREEMPT_DYNAMIC Mon Nov  4 02:06:24 UTC 2024", 0, 0 },
-  { "Ubuntu 22.04"          , "5.15.0-119-generic"            , "#129-Ubuntu SMP Fri Aug 2 19:25:20 UTC 2024",
-    "Ubuntu 5.15.0-119.129-generic 5.15.160\n", 1 },
   { "Ubuntu 22.04 on AWS"   , "6.8.0-1014-aws"                , "#15~22.04.1-Ubuntu SMP Thu Aug  8 23:06:49 UTC 2024",
     "Ubuntu 6.8.0-1014.15~22.04.1-aws 6.8.12\n", 1 },
   { "Ubuntu 20.04"          , "5.4.0-193-generic"             , "#213-Ubuntu SMP Fri Aug 2 19:14:16 UTC 2024",
     "Ubuntu 5.4.0-193.213-generic 5.4.280\n", 1 },
   { "Ubuntu 20.04, 5.4.44"  , "5.4.0-42-generic"              , "#46-Ubuntu SMP Fri Jul 10 00:24:02 UTC 2020",
     "Ubuntu 5.4.0-42.46-generic 5.4.44\n", 0 },
-  { "Ubuntu 18.04"          , "4.15.0-213-generic"            , "#224-Ubuntu SMP",
-    "Ubuntu 4.15.0-213.224-generic 4.15.18\n", 0 },
 
   /* odd texts, and nothing that could be understood */
   { "a large number"        , "4.19.325"                      , "", 0, 1 },
   { "too large a number"    , "4.19.99999999999999999999"     , "", 0, 1 },
   { "large numbers"         , "300.300.300"                   , "", 0, 1 },
-  { "one number"            , "6"                             , "", 0, 1 },
   { "a letter before"       , "v6.1.119"                      , "", 0, 1 },
   { "another version first" , "5.10.0"                        , "6.1.0 SMP Debian 5.10.2-1", 0, 0 },
   { "an empty signature"    , "5.15.0-1-generic"              , "", "", 0 },
@@ -82,8 +65,6 @@ static const unsigned char ranges [][2][3] = {
   { {  5, 16,   0 }, {   6,   7, 255 } },
   { {  6,  8,   5 }, { 255, 255, 255 } }  /* caeb4b0a11b3: no oops in io_getevents */
 };
-
-static int socket_fd;
 
 static unsigned
 version_of (const unsigned char v [3])
@@ -103,52 +84,55 @@ in_a_range (unsigned v)
   return 0;
 }
 
-/* has the loop want a ring: it asks for one, or becomes one of the epoll backend (io_setup fails, as rings take long to destroy) */
+/* what is not written to the stack says " 9999999" */
+static void __attribute__ ((noinline))
+soil_stack (void)
+{
+  volatile char rubbish [8192];
+  unsigned i;
+
+  for (i = 0; i < sizeof (rubbish); ++i)
+    rubbish [i] = i % 8 ? '9' : ' ';
+}
+
+/* a new loop wants a ring: it asks for one, or becomes one of the epoll backend (io_setup fails, as rings take long to destroy) */
 static int
 asks_for_a_ring (void)
 {
-  ev_io io;
-
-  ev_loop_destroy (EV_A);
+  stop (crowd [0]);
+  loop_with_flags (0);
   fault_arrange (FAULT_io_setup, EAGAIN, 1, 1);
-  loop = ev_loop_new (EVFLAG_NOENV | backend_flag ());
-  must (loop != 0);
-
-  ev_io_init (&io, probe_cb, socket_fd, EV_READ);
-  ev_io_start (EV_A_ &io);
+  restart (crowd [0], crowd [0]->io.fd, EV_READ);
   ev_linuxaio_busy_poll (EV_A_ 1e-9);
-  ev_run (EV_A_ EVRUN_NOWAIT);
-  ev_io_stop (EV_A_ &io);
+  soil_stack ();
+  poll_once ();
   must (!fault_calls [FAULT_io_setup] == (ev_backend (EV_A) == EVBACKEND_EPOLL));
-  return fault_calls [FAULT_io_setup];
+  return !!fault_calls [FAULT_io_setup];
+}
+
+static void
+pretend_kernel (const char *release, const char *version, const char *signature)
+{
+  fault_release   = release;
+  fault_version   = version;
+  fault_signature = signature;
 }
 
 static void
 judge (const char *what, const char *release, const char *version, const char *signature, int good)
 {
   fault_reset ();
-  fault_release   = release;
-  fault_version   = version;
-  fault_signature = signature;
+  pretend_kernel (release, version, signature);
 
-  if (!good != !asks_for_a_ring ())
+  if (good != asks_for_a_ring ())
     give_up (__FILE__, __LINE__, "%s, \"%s\", \"%s\": said to be %s", what, release, version, good ? "bad" : "good");
-}
-
-static void
-make_socket (void)
-{
-  int fd [2];
-
-  sockets (fd);
-  socket_fd = fd [0];
 }
 
 TEST (kernels_of_distributions_are_recognized, COLD | MIXED)
 {
   unsigned i;
 
-  make_socket ();
+  gather (0, 1);
 
   for (i = 0; i < sizeof (kernels) / sizeof (kernels [0]); ++i)
     judge (kernels [i].what, kernels [i].release, kernels [i].version, kernels [i].signature, kernels [i].good);
@@ -161,7 +145,7 @@ TEST (versions_are_good_or_bad_as_the_change_logs_say, COLD)
   unsigned major, minor, i;
   char release [40];
 
-  make_socket ();
+  gather (0, 1);
 
   for (major = 3; major < 8; ++major)
     for (minor = 0; minor < 21; ++minor)
@@ -174,7 +158,31 @@ TEST (versions_are_good_or_bad_as_the_change_logs_say, COLD)
 
 TEST (kernel_that_does_not_tell_its_version_is_bad, COLD | MIXED)
 {
-  make_socket ();
+  gather (0, 1);
   fault_arrange (FAULT_uname, EFAULT, 1, 1);
+  must (!asks_for_a_ring ());
+}
+
+/* a daemon has closed its standard descriptors; the bell is the next to get that number */
+TEST (file_about_the_kernel_may_be_descriptor_0, COLD)
+{
+  struct stat st;
+
+  pretend_kernel ("6.8.0-49-generic", "", "Ubuntu 6.8.0-49.49-generic 6.8.12\n");
+  gather (0, 1);
+  close (0);
+  enter_rings ();
+  must_be (rings (0), ==, 1);
+  must (!fstat (0, &st) && !S_ISFIFO (st.st_mode));
+}
+
+/* it believes rings to be smaller than they are. many programs are run with libraries of other kinds */
+TEST (ring_is_not_for_valgrind, COLD | MIXED)
+{
+  gather (0, 1);
+  setenv ("LD_PRELOAD", "/usr/lib/libjemalloc.so.2", 1);
+  must (asks_for_a_ring ());
+  setenv ("LD_PRELOAD", "/usr/libexec/valgrind/vgpreload_core-amd64-linux.so:/usr/lib/libjemalloc.so.2", 1);
+  fault_reset ();
   must (!asks_for_a_ring ());
 }
