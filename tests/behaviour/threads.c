@@ -43,13 +43,26 @@ run_loop (void *arg)
 #define PAIRS 64
 #define HITS  (PAIRS * 200)
 
-static int echoed, heard;
+static int echoed, heard, vain;
+
+/* the kernel may tell of a byte a second time if the thread that has sent it is slow to wake up who waits for it */
+static int
+caught (ev_io *w, int revents)
+{
+  int res = get (w->fd);
+
+  must_be (revents, ==, EV_READ);
+  __atomic_add_fetch (&vain, !res, __ATOMIC_RELAXED);
+
+  return res;
+}
 
 static void
 echo_cb (EV_P_ ev_io *w, int revents)
 {
-  must_be (revents, ==, EV_READ);
-  must_be (get (w->fd), ==, 1);
+  if (!caught (w, revents))
+    return;
+
   put (w->fd);
 
   if (++echoed == HITS)
@@ -60,10 +73,8 @@ static void
 return_cb (EV_P_ ev_io *w, int revents)
 {
   (void)loop;
-  must_be (revents, ==, EV_READ);
-  must_be (get (w->fd), ==, 1);
 
-  if (++heard <= HITS - PAIRS)
+  if (caught (w, revents) && ++heard <= HITS - PAIRS)
     put (w->fd);
 }
 
@@ -90,6 +101,7 @@ TEST (two_loops_in_two_threads_play_table_tennis, ALL)
   loop   = own;
   run_until (heard, ==, HITS);
   join (thread);
+  must_be (vain, <=, backend & LINUXAIO ? HITS / 100 : 0);
   ev_loop_destroy (other);
 }
 

@@ -73,7 +73,7 @@ static unsigned last_iteration;
 static int shared;                  /* the loop has a lock, as those that threads share */
 static int unlocked, releases;      /* it is given away; how often it was, in this run of the loop */
 static int frozen;                  /* forked child: the files belong to the parent */
-static int outside;                 /* an outer loop waits, for the epoll fd of this one */
+static int outside, changed;        /* an outer loop waits, for the epoll fd of this one, which has to be run after changes */
 static pid_t children [16];
 static int childcnt;
 static long blocks;                 /* allocated by libev */
@@ -342,12 +342,21 @@ run_from_outside (double seconds)
 {
   struct pollfd p = { -1, POLLIN, 0 };
   int owed_before = all_owed ();
-  int res;
+  int res, i;
 
-  ev_run (loop, EVRUN_NOWAIT); /* after changes */
+  if (changed)
+    {
+      changed = 0;
+      ev_run (loop, EVRUN_NOWAIT);
 
-  if (all_owed () < owed_before)
-    return 1;
+      if (changed || all_owed () < owed_before)
+        return 1;
+    }
+
+  /* epoll does not take files that are always ready: with these, libev never sleeps */
+  for (i = 0; i < activecnt; ++i)
+    if (world [active [i]->slot].kind >= WORLD_MEMFD)
+      seconds = 0;
 
   p.fd = epoll_fd ();
 
@@ -355,7 +364,7 @@ run_from_outside (double seconds)
     ;
 
   ev_run (loop, EVRUN_NOWAIT);
-  return res;
+  return res || !seconds;
 }
 
 /* runs the loop once, for that many seconds at most */
@@ -1147,6 +1156,7 @@ step (void)
     trace_call (&c, op);
 
   ++tally->operations;
+  changed = 1;
   ops [op].run (&c);
 }
 
