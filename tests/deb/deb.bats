@@ -25,6 +25,13 @@ packaging ()
   done
 }
 
+@test "packaging that this machine's package sources do not have is named, with what to do" {
+  printf '#!/bin/sh\necho "libev-dev | 1:4.33-3 | of Debian unstable"\n' >"$BATS_TEST_TMPDIR/apt-cache"
+  chmod +x "$BATS_TEST_TMPDIR/apt-cache"
+  PATH=$BATS_TEST_TMPDIR:$PATH run -1 "$top/tests/deb/deb" "$BATS_TEST_TMPDIR/debs"
+  [[ $output == *'package sources have no libev_4.33-3.debian.tar.xz'*'make deb LIBEV_DEBIAN=path' ]]
+}
+
 @test "lintian finds no error" {
   [ -s "$DEBS/lintian" ]
   run -1 grep '^E:' "$DEBS/lintian"

@@ -7,4 +7,4 @@ $(call needs,check-kernels,mmdebstrap util-linux cpio qemu-system-x86 qemu-syste
 
 .PHONY: check-kernels
 check-kernels: $(BUILD)/inst.done
-	@BUILD=$(abspath $(BUILD)) tests/kernels/$(if $(filter none,$(KERNELS)),cross,run $(KERNELS))
+	@BUILD=$(abspath $(BUILD)) tests/kernels/run $(KERNELS)

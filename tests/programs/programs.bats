@@ -231,3 +231,31 @@ injected () # text rings clients inject...: nghttpd goes on, with rings or none,
   stop_server
   grep -q INJECTED "$tmp/calls"
 }
+
+try () { run env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s -C "$top" BUILD="${BUILD:-$top/build}" try "$@"; } # MAKE-ARGUMENTS...
+
+says () # status text...
+{
+  [ "$status" -eq "$1" ] || { echo "status $status: $output"; return 1; }
+  for text in "${@:2}"; do [[ $output == *"$text"* ]] || { echo "not '$text': $output"; return 1; }; done
+}
+
+@test "make try: a command that uses libev is run on both, in turns, and judged" {
+  try ROUNDS=5 CMD="nghttpd --version; : \$((i = 0)); while test \$i -lt 120000; do : \$((i += 1)); done; echo \$LIBEV_FLAGS >>'$tmp/flags'"
+  says 0 'LIBEV_FLAGS=4           LIBEV_FLAGS=68' 'of 5 rounds in turns' '=> LIBEV_FLAGS=68: '
+  says 0 'System calls: perf stat.' || says 0 'System calls: strace.'
+  diff <(tail -n 10 "$tmp/flags") <(printf '%s\n' 4 68 68 4 4 68 68 4 4 68)
+  try ROUNDS=2 CMD='nghttpd --version'
+  says 0 '=> too little to tell'
+}
+
+@test "make try: a command that fails, or loads no libev" {
+  try CMD='nghttpd --version; echo broken; exit 3'
+  says 2 'LIBEV_FLAGS=68: exit status 3: broken'
+  try CMD=true
+  says 2 'the command loads no libev.so.4 from'
+  try
+  says 2 'usage: make try CMD="your command"'
+  try ROUNDS=0 CMD=true
+  says 2 'not a number of rounds'
+}

@@ -4,7 +4,7 @@
 #   make try CMD="command"       a command of yours on epoll and both, in turns; ROUNDS=11, LIB=directory of a libev
 #   make doctor                  will programs use Linux AIO here, and if not, why not?
 #   make doctor PID=4711         a process; PROGRAM=nghttpd: the libev that a program loads
-#   make check-programs          all programs, also where AIO fails; the doctor; TEST=part-of-name
+#   make check-programs          all programs, also where AIO fails; the doctor; make try; TEST=part-of-name
 #
 # PERL_EV_SRC names the tarball of Perl's EV, where apt can get no source packages.
 

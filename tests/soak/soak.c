@@ -42,13 +42,13 @@ struct conn
 };
 
 static int seconds, connections, elapsed, alive, listener;
-static struct sockaddr_storage address; /* of the listener */
+static struct sockaddr_storage address; /* its */
 static socklen_t address_len;
 
 #define add(what, n) __atomic_add_fetch (&report->what, (n), __ATOMIC_RELAXED)
 
-static void
-check_statistics (int last)
+static struct ev_linuxaio_stats
+statistics (void)
 {
   struct ev_linuxaio_stats s;
 
@@ -57,13 +57,49 @@ check_statistics (int last)
   must_be (s.epoll_fds, ==, s.epoll_chosen + s.epoll_kind + s.epoll_refused + s.epoll_waiting);
   must_be (s.in_flight, <=, s.ring_entries);
 
-  if (last)
-    {
-      add (submitted, s.submitted);
-      add (cancelled, s.cancelled);
-      add (several, s.rings > 1);
-      fixture_teardown ();
-    }
+  return s;
+}
+
+static long most [2]; /* pages of memory, in the first half and in the second */
+
+static void
+second_cb (EV_P_ ev_timer *w, int revents)
+{
+  FILE *f = fopen ("/proc/self/statm", "re");
+  long pages = 0, *m = most + (++elapsed > seconds / 2);
+
+  must (f && fscanf (f, "%*d %ld", &pages) == 1);
+  fclose (f);
+  *m = pages > *m ? pages : *m;
+  statistics ();
+  progress ();
+  must_be (elapsed, <, seconds + 120); /* or there are connections that never end */
+}
+
+static ev_timer second;
+
+static void
+begin (void)
+{
+  ev_loop_fork (EV_A);
+  ev_timer_init (&second, second_cb, 1., 1.);
+  ev_timer_start (EV_A_ &second);
+}
+
+/* with its last connection */
+static void
+end (void)
+{
+  struct ev_linuxaio_stats s;
+
+  while (alive)
+    ev_run (EV_A_ EVRUN_ONCE);
+
+  s = statistics ();
+  add (submitted, s.submitted);
+  add (cancelled, s.cancelled);
+  add (several, s.rings > 1);
+  fixture_teardown ();
 }
 
 static void
@@ -169,40 +205,27 @@ accept_cb (EV_P_ ev_io *w, int revents)
 }
 
 static void
-second_cb (EV_P_ ev_timer *w, int revents)
-{
-  check_statistics (0);
-}
-
-static void
 retire_cb (EV_P_ ev_signal *w, int revents)
 {
   ev_break (EV_A_ EVBREAK_ALL);
 }
 
-/* until it is told to retire; it ends with its last connection */
+/* until it is told to retire */
 static void
 worker (void)
 {
   ev_io accepter;
-  ev_timer second;
   ev_signal retire;
 
-  ev_loop_fork (EV_A);
-  ev_timer_init (&second, second_cb, 1., 1.);
+  begin ();
   ev_signal_init (&retire, retire_cb, SIGTERM);
   ev_io_init (&accepter, accept_cb, listener, EV_READ);
-  ev_timer_start (EV_A_ &second);
   ev_signal_start (EV_A_ &retire);
   ev_io_start (EV_A_ &accepter);
   ev_run (EV_A_ 0);
   ev_io_stop (EV_A_ &accepter);
   close (listener);
-
-  while (alive)
-    ev_run (EV_A_ EVRUN_ONCE);
-
-  check_statistics (1);
+  end ();
 }
 
 /*****************************************************************************/
@@ -272,7 +295,7 @@ client_in_cb (EV_P_ ev_io *w, int revents)
 static void
 client_out_cb (EV_P_ ev_io *w, int revents)
 {
-  static const struct linger now = { 1, 0 };
+  const struct linger now = { 1, 0 };
   struct conn *c = (struct conn *)w->data;
   unsigned char buffer [BUFFER];
   ssize_t n = 1 + random () % BUFFER;
@@ -348,42 +371,20 @@ client_open (struct conn *c)
   add (connections, 1);
 }
 
-static long most [2]; /* pages of memory, in the first half and in the second */
-
-static void
-client_second_cb (EV_P_ ev_timer *w, int revents)
-{
-  FILE *f = fopen ("/proc/self/statm", "re");
-  long pages = 0, *m = most + (++elapsed > seconds / 2);
-
-  must (f && fscanf (f, "%*d %ld", &pages) == 1);
-  fclose (f);
-  *m = pages > *m ? pages : *m;
-  check_statistics (0);
-  must_be (elapsed, <, seconds + 120); /* or there are connections that never end */
-}
-
 static void
 client (void)
 {
   struct conn *conn = (struct conn *)calloc (connections, sizeof (*conn));
   int i, descriptors = open_fds ("socket");
-  ev_timer second;
 
-  ev_loop_fork (EV_A);
-  ev_timer_init (&second, client_second_cb, 1., 1.);
-  ev_timer_start (EV_A_ &second);
+  begin ();
 
   for (i = 0; i < connections; ++i)
     client_open (conn + i);
 
-  while (alive)
-    ev_run (EV_A_ EVRUN_ONCE);
-
-  ev_timer_stop (EV_A_ &second);
+  end ();
   must_be (open_fds ("socket"), ==, descriptors);
   must_be (most [1], <=, most [0] + most [0] / 10 + 256);
-  check_statistics (1);
 }
 
 /*****************************************************************************/
@@ -394,26 +395,9 @@ setting (const char *name, int otherwise)
   return getenv (name) ? atoi (getenv (name)) : otherwise;
 }
 
-/* whether there is no such process, any more */
-static int
-over (pid_t *pid)
-{
-  siginfo_t info;
-
-  info.si_pid = 0;
-
-  if (*pid && !waitid (P_PID, *pid, &info, WEXITED | WNOHANG | WNOWAIT) && info.si_pid)
-    {
-      ends_well (*pid);
-      *pid = 0;
-    }
-
-  return !*pid;
-}
-
 TEST (echo_service_under_churn, EPOLL | COLD | MIXED)
 {
-  pid_t workers [WORKERS + 1] = { 0 }, clients, *w; /* the last one retires */
+  pid_t workers [WORKERS], clients, retired;
   int fd [2], i;
 
   seconds     = setting ("SOAK_SECONDS", 4);
@@ -430,27 +414,28 @@ TEST (echo_service_under_churn, EPOLL | COLD | MIXED)
 
   clients = in_child (client);
 
-  /* workers retire and others take their place, one after the other, until the client has ended */
-  for (i = 1; !over (&clients); ++i)
+  /* one after the other retires, and ends with its last connection; another takes its place */
+  for (i = 1; i < seconds * 4; ++i)
     {
       pause_for (250);
-      progress ();
 
-      if (over (workers + WORKERS) && i % REPLACE == 0)
+      if (i % REPLACE == 0)
         {
-          w = workers + i / REPLACE % WORKERS;
-          kill (*w, SIGTERM);
-          workers [WORKERS] = *w;
+          pid_t *w = workers + i / REPLACE % WORKERS;
+
+          kill (retired = *w, SIGTERM);
           *w = in_child (worker);
+          ends_well (retired);
         }
     }
 
-  for (w = workers; w <= workers + WORKERS; ++w)
-    if (*w)
-      {
-        kill (*w, SIGTERM);
-        ends_well (*w);
-      }
+  ends_well (clients);
+
+  for (i = 0; i < WORKERS; ++i)
+    {
+      kill (workers [i], SIGTERM);
+      ends_well (workers [i]);
+    }
 
   printf ("%lu connections, %lu bytes came back in their places, %lu time-outs, %lu resets, %lu requests, %lu cancelled\n",
           report->connections, report->bytes, report->time_outs, report->resets, report->submitted, report->cancelled);
