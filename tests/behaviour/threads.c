@@ -43,17 +43,36 @@ run_loop (void *arg)
 #define PAIRS  64
 #define ROUNDS 200
 
-static int echoed;
+static int echoed, heard, vain;
+
+/* the kernel may tell of a byte a second time if the thread that has sent it is slow to wake up who waits for it */
+static int
+caught (ev_io *w, int revents)
+{
+  int res = get (w->fd);
+
+  must_be (revents, ==, EV_READ);
+  __atomic_add_fetch (&vain, !res, __ATOMIC_RELAXED);
+
+  return res;
+}
 
 static void
 echo_cb (EV_P_ ev_io *w, int revents)
 {
-  must_be (revents, ==, EV_READ);
-  must_be (get (w->fd), ==, 1);
+  if (!caught (w, revents))
+    return;
+
   put (w->fd);
 
   if (++echoed == PAIRS * ROUNDS)
     ev_break (EV_A_ EVBREAK_ALL);
+}
+
+static void
+heard_cb (EV_P_ ev_io *w, int revents)
+{
+  heard += caught (w, revents);
 }
 
 /* the other loop is made in one thread, run in another, and destroyed in the first */
@@ -69,6 +88,7 @@ TEST (two_loops_in_two_threads_play_table_tennis, ALL)
 
   for (i = 0; i < PAIRS; ++i)
     {
+      ev_set_cb (&p [i]->io, heard_cb);
       ev_io_init (io + i, echo_cb, p [i]->peer, EV_READ);
       ev_io_start (other, io + i);
     }
@@ -82,10 +102,11 @@ TEST (two_loops_in_two_threads_play_table_tennis, ALL)
       for (i = 0; i < PAIRS; ++i)
         put (p [i]->io.fd);
 
-      run_until (places, ==, round * PAIRS);
+      run_until (heard, ==, round * PAIRS);
     }
 
   join (thread);
+  must_be (vain, <=, backend & LINUXAIO ? PAIRS * ROUNDS / 100 : 0);
   ev_loop_destroy (other);
 }
 

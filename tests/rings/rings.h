@@ -1,4 +1,4 @@
-/* what the files of this folder share. Each probe is one end of a pair of sockets */
+/* what the files of this folder share */
 #include "fault.h"
 #include "fixture.h"
 
@@ -39,7 +39,10 @@ static inline void
 gather (int from, int to)
 {
   for (; from < to; ++from)
-    crowd [from] = reader ();
+    {
+      crowd [from] = reader ();
+      fcntl (crowd [from]->io.fd, F_SETFD, from & 1 ? FD_CLOEXEC : 0);
+    }
 }
 
 /* each is told of its byte, once; while the loop sleeps, as nothing else wakes it up. and of another, all at once */
