@@ -304,7 +304,7 @@ TEST (stopped_and_continued_process_loses_nothing, EPOLL | COLD)
   sockets (fd);
 
   for_child (pid)
-    for (loop = own_loop (), i = 0; i < 50; ++i)
+    for (loop = own_loop (), i = 0; i <= 50; ++i)
       {
         must (wait_for (fd [1], POLLIN));
         get (fd [1]);
@@ -323,6 +323,7 @@ TEST (stopped_and_continued_process_loses_nothing, EPOLL | COLD)
       get (fd [0]);
     }
 
+  put (fd [0]);
   ends_well (pid);
 }
 

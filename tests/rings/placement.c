@@ -281,14 +281,11 @@ TEST (epoll_is_looked_at_beside_a_closed_fd, RING)
 TEST (interest_that_has_fired_and_is_not_wanted_wakes_nobody_up, COLD | MIXED)
 {
   probe *p = watch_socket (EV_READ | EV_WRITE);
-  ev_timer timer;
   int ticks = 0;
 
   told (p, EV_WRITE);
   change (p, EV_READ);
-  ev_timer_init (&timer, 0, 0.002, 0.);
-  counts (ev_timer, &timer, &ticks);
-  ev_timer_start (EV_A_ &timer);
+  counted (timer, &ticks, 0.002, 0.);
   ev_run (EV_A_ EVRUN_ONCE);
   must_be (ticks, ==, 1);
 }
