@@ -8,8 +8,6 @@
 #define ONE_TIMER 1
 
 #include <poll.h>
-#include <stdint.h>
-#include <string.h>
 
 typedef struct io_w
 {
@@ -19,6 +17,8 @@ typedef struct io_w
   int active;
   BARE_WATCHER_MEMBERS
 } io_w;
+
+typedef void io_cb (io_w *w);
 
 typedef struct timer_w
 {
@@ -48,18 +48,10 @@ io_init (io_w *w, void (*cb) (io_w *), int fd, int mask)
 
 static void io_start (io_w *w);
 static void io_stop (io_w *w);
-static int loop_new (void);
-
-int
-peer_loop_new (const char *backend)
-{
-  return loop_new ();
-}
 
 #define io_reset(w,fd,mask) do { io_stop (w); io_start (w); } while (0)
 #define io_close(w)         do { io_stop (w); close ((w)->fd); } while (0)
 #define io_anew(w,cb,fd,mask)  io_init (w, cb, fd, mask)
-#define rw_anew(w,rcb,wcb,fd)  rw_init (w, rcb, wcb, fd)
 #define io_fd(w)            (w)->fd
 
 /* the one timer */
@@ -97,6 +89,3 @@ static void turn (int wait);
 
 #define turn_wait()   turn (1)
 #define turn_nowait() turn (0)
-
-#define RW_OF_READ(w)  ((rw_w *)(w))
-#define RW_OF_WRITE(w) ((rw_w *)((char *)(w) - offsetof (rw_w, wr)))

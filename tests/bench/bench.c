@@ -1,10 +1,17 @@
 /*
- * bench.c - options, clocks, samples, sockets: see bench.h
+ * bench.c - what the backend costs, beside other backends, other libraries and the bare
+ * system calls
+ *
+ * One program is this + an adapter (on-*.h) + the workloads (w_*.c). The adapter gives the
+ * library's own calls the names used by the workloads (io_start, turn_wait, ...); everything
+ * in it is a macro or inlines to nothing. turn_wait is one iteration of the loop that sleeps
+ * until something happens, turn_nowait one that does not sleep.
+ *
+ * A workload measures in sections: section_begin () .. section_end (operations).
+ * One section is one sample; what is reported is the median sample.
  */
 
 #define _GNU_SOURCE 1
-
-#include "bench.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -12,54 +19,53 @@
 #include <getopt.h>
 #include <malloc.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
-/* counting stops and starts with the sections, so that what surrounds them
- * (making sockets, making loops) is not counted
- */
-#ifdef __has_include
-# if __has_include (<valgrind/callgrind.h>)
-#  include <valgrind/callgrind.h>
-# endif
-#endif
-#ifndef CALLGRIND_TOGGLE_COLLECT
-# define CALLGRIND_TOGGLE_COLLECT (void)0
-# define RUNNING_ON_VALGRIND 0
-#endif
+static struct
+{
+  const char *backend, *workload;
+  int n;                 /* watched fds, connections, ... */
+  int active;            /* how many of them are busy */
+  int cpu, peer_cpu;     /* -1: not pinned */
+  long ops;              /* operations in all; 0: the workload's default */
+  int rounds;            /* sections, where a section is not repeatable in place */
+  double seconds;        /* give up measuring after that long */
+  double busy;           /* seconds to watch the ring before sleeping */
+  int number;            /* of this run, for count.c */
+} opt = { .n = 100, .active = 1, .cpu = -1, .peer_cpu = -1, .rounds = 3, .seconds = 2. };
 
-struct options opt = { .n = 100, .active = 1, .cpu = -1, .peer_cpu = -1, .seconds = 2., .clocked = 1 };
-struct result result = { .bytes_heap = -1., .bytes_rss = -1., .seen_ns = -1. };
+static void fail (const char *what) __attribute__ ((__noreturn__));
 
-static uint64_t deadline;
-
-void
+static void
 fail (const char *what)
 {
   fprintf (stderr, "%s: %s: %s: %s\n", program_invocation_short_name, opt.workload, what, strerror (errno));
   exit (1);
 }
 
-int
-on_valgrind (void)
-{
-  return RUNNING_ON_VALGRIND;
-}
+/* ends the program with status 77: this cannot be measured here, and why */
+static void skip (const char *fmt, ...) __attribute__ ((__noreturn__, __format__ (__printf__, 1, 2)));
 
-void
+static void
 skip (const char *fmt, ...)
 {
   va_list ap;
 
-  printf ("skipped peer=%s backend=%s workload=%s n=%d reason=", peer_name, opt.backend, opt.workload, opt.n);
+  printf ("skipped peer=%s backend=%s workload=%s n=%d reason=", PEER, opt.backend, opt.workload, opt.n);
   va_start (ap, fmt);
   vprintf (fmt, ap);
   va_end (ap);
@@ -68,7 +74,7 @@ skip (const char *fmt, ...)
 }
 
 /*****************************************************************************/
-/* clocks and samples */
+/* clocks and sections */
 
 static uint64_t
 clock_ns (clockid_t id)
@@ -79,11 +85,33 @@ clock_ns (clockid_t id)
   return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
-uint64_t
+static uint64_t
 now_ns (void)
 {
   return clock_ns (CLOCK_MONOTONIC);
 }
+
+#include ADAPTER
+
+/* where an fd that is read from and written to has two watchers */
+#ifndef RW_OWN
+# define rw_init(w,rcb,wcb,fd) do { io_init (&(w)->rd, rcb, fd, IO_READ); io_init (&(w)->wr, wcb, fd, IO_WRITE); } while (0)
+# define rw_read_start(w)  io_start (&(w)->rd)
+# define rw_read_stop(w)   io_stop (&(w)->rd)
+# define rw_write_start(w) io_start (&(w)->wr)
+# define rw_write_stop(w)  io_stop (&(w)->wr)
+#endif
+
+#ifndef rw_anew
+# define rw_anew(w,rcb,wcb,fd) rw_init (w, rcb, wcb, fd)
+#endif
+
+#ifndef PEER_REPORT
+# define PEER_REPORT (void)0
+#endif
+
+#define RW_OF_READ(w)  ((rw_w *)(w))
+#define RW_OF_WRITE(w) ((rw_w *)((char *)(w) - offsetof (rw_w, wr)))
 
 /* marks for count.c: long nops that mean something to nobody else */
 #ifdef __x86_64__
@@ -114,102 +142,50 @@ mark_number (unsigned number)
 
 #define SECTIONS_MAX 4096
 
-static struct { double wall, cpu; } sections [SECTIONS_MAX];
-static uint64_t wall0, cpu0;
-static double wall_sum;
+static double sections [SECTIONS_MAX]; /* ns of an operation */
+static int nsections;
+static long operations;
+static uint64_t begun, deadline;
+static uint64_t longest;               /* iteration, where a workload looks at that */
+static double bytes_user = -1., bytes_kernel;
 
 /* getpgid and getsid are called for nothing else: they mark the section in a
  * trace of the system calls
  */
-void
+static void
 section_begin (void)
 {
   if (!deadline)
     deadline = now_ns () + (uint64_t)(opt.seconds * 1e9);
 
-  cpu0 = clock_ns (CLOCK_PROCESS_CPUTIME_ID);
   getpgid (0);
-  wall0 = now_ns ();
-  CALLGRIND_TOGGLE_COLLECT;
+  begun = now_ns ();
   MARK_BEGIN;
 }
 
-void
+static void
 section_end (long ops)
 {
-  uint64_t wall, cpu;
-
   MARK_END;
-  CALLGRIND_TOGGLE_COLLECT;
-  wall = now_ns () - wall0;
-  getsid (0);
-  cpu = clock_ns (CLOCK_PROCESS_CPUTIME_ID) - cpu0;
 
-  if (ops && result.sections < SECTIONS_MAX)
+  if (nsections < SECTIONS_MAX)
     {
-      sections [result.sections].wall = (double)wall / ops;
-      sections [result.sections].cpu = (double)cpu / ops;
-      ++result.sections;
-      result.ops += ops;
-      wall_sum += wall;
+      sections [nsections++] = (double)(now_ns () - begun) / ops;
+      operations += ops;
     }
+
+  getsid (0);
 }
 
-int
+/* 1 when the time given on the command line is used up */
+static int
 out_of_time (void)
 {
   return deadline && now_ns () > deadline;
 }
 
-/* a value's bucket: its octave and the next four bits; 6% wide */
-#define BUCKETS (64 * 16)
-
-static unsigned long buckets [BUCKETS];
-static unsigned long samples;
-static uint64_t sample_max;
-
 static int
-bucket_of (uint64_t ns)
-{
-  int octave = 63 - __builtin_clzll (ns | 16);
-
-  return (octave - 4) * 16 + (int)(ns >> (octave - 4));
-}
-
-static double
-bucket_middle (int bucket)
-{
-  int octave = bucket < 32 ? 4 : bucket / 16 + 3;
-  double step = (double)(1ull << (octave - 4));
-
-  return step == 1. ? bucket : ((bucket & 15) + 16 + .5) * step;
-}
-
-void
-sample (uint64_t ns)
-{
-  ++buckets [bucket_of (ns)];
-  ++samples;
-
-  if (ns > sample_max)
-    sample_max = ns;
-}
-
-static double
-percentile (double p)
-{
-  unsigned long rank = (unsigned long)(p * samples), seen = 0;
-  int i;
-
-  for (i = 0; i < BUCKETS; ++i)
-    if ((seen += buckets [i]) > rank)
-      return bucket_middle (i);
-
-  return sample_max;
-}
-
-static int
-compare_doubles (const void *a, const void *b)
+compare (const void *a, const void *b)
 {
   double x = *(const double *)a, y = *(const double *)b;
 
@@ -217,147 +193,110 @@ compare_doubles (const void *a, const void *b)
 }
 
 static void
-summarise (void)
-{
-  static double wall [SECTIONS_MAX], cpu [SECTIONS_MAX];
-  int i, n = result.sections;
-
-  if (!n)
-    return;
-
-  for (i = 0; i < n; ++i)
-    {
-      wall [i] = sections [i].wall;
-      cpu [i] = sections [i].cpu;
-    }
-
-  qsort (wall, n, sizeof *wall, compare_doubles);
-  qsort (cpu, n, sizeof *cpu, compare_doubles);
-  result.ns = (wall [(n - 1) / 2] + wall [n / 2]) / 2.;
-  result.cpu_ns = (cpu [(n - 1) / 2] + cpu [n / 2]) / 2.;
-  result.ns_mean = wall_sum / result.ops;
-}
-
-static void
-report_histogram (void)
-{
-  int i;
-
-  printf (" it_p50=%.0f it_p99=%.0f it_p999=%.0f it_max=%llu its=%lu hist=",
-          percentile (.5), percentile (.99), percentile (.999), (unsigned long long)sample_max, samples);
-
-  for (i = 0; i < BUCKETS; ++i)
-    if (buckets [i])
-      printf ("%.0f:%lu,", bucket_middle (i), buckets [i]);
-}
-
-static void
 report (void)
 {
-  summarise ();
-  printf ("bench peer=%s backend=%s workload=%s n=%d active=%d ops=%ld sections=%d",
-          peer_name, opt.backend, opt.workload, opt.n, opt.active, result.ops, result.sections);
+  qsort (sections, nsections, sizeof *sections, compare);
+  printf ("bench peer=%s backend=%s workload=%s n=%d active=%d ops=%ld", PEER, opt.backend, opt.workload, opt.n, opt.active, operations);
 
-  if (result.sections)
-    printf (" ns=%.2f ns_mean=%.2f cpu_ns=%.2f", result.ns, result.ns_mean, result.cpu_ns);
+  if (nsections)
+    printf (" ns=%.2f", (sections [(nsections - 1) / 2] + sections [nsections / 2]) / 2.);
 
-  if (result.bytes_heap >= 0.)
-    printf (" bytes_heap=%.1f bytes_rss=%.1f", result.bytes_heap, result.bytes_rss);
+  if (bytes_user >= 0.)
+    printf (" user=%.1f kernel=%.1f", bytes_user, bytes_kernel);
 
-  if (result.seen_ns >= 0.)
-    printf (" seen_ns=%.2f", result.seen_ns);
+  if (longest)
+    printf (" it_max=%llu", (unsigned long long)longest);
 
-  peer_report (stdout);
-
-  if (samples)
-    report_histogram ();
-
+  PEER_REPORT;
   putchar ('\n');
+}
+
+static long done; /* operations so far */
+
+/* ops operations, in a section */
+static void
+drive (void (*step) (void), long ops)
+{
+  long check = ops / 64, next = check;
+
+  done = 0;
+  section_begin ();
+
+  while (done < ops)
+    {
+      step ();
+
+      if (done >= next)
+        {
+          next += check;
+
+          if (out_of_time ())
+            break;
+        }
+    }
+
+  section_end (done);
+}
+
+/* enough for what adapts to a workload to have done so */
+static void
+warm (void (*step) (void), long ops)
+{
+  uint64_t enough = now_ns () + (uint64_t)(opt.seconds * 5e8);
+
+  for (done = 0; done < ops && now_ns () < enough; )
+    step ();
 }
 
 /*****************************************************************************/
 /* file descriptors */
 
-int
-fds_available (int wanted)
+/* as many as there may be; the line printed says it */
+static void
+limit_n (int fds_per_n, int extra)
 {
   struct rlimit rl;
+  rlim_t want = (rlim_t)opt.n * fds_per_n + extra + 64;
 
   getrlimit (RLIMIT_NOFILE, &rl);
+  rl.rlim_cur = rl.rlim_max;
+  setrlimit (RLIMIT_NOFILE, &rl);
 
-  if (rl.rlim_cur < (rlim_t)wanted + 64)
-    {
-      struct rlimit more = { wanted + 64, rl.rlim_max > (rlim_t)wanted + 64 ? rl.rlim_max : (rlim_t)wanted + 64 };
-
-      if (setrlimit (RLIMIT_NOFILE, &more))
-        {
-          more.rlim_cur = more.rlim_max = rl.rlim_max;
-          setrlimit (RLIMIT_NOFILE, &more);
-        }
-
-      getrlimit (RLIMIT_NOFILE, &rl);
-    }
-
-  return rl.rlim_cur < (rlim_t)wanted + 64 ? (int)rl.rlim_cur - 64 : wanted;
+  if (rl.rlim_cur < want)
+    skip ("%lu open files needed, %lu allowed", (unsigned long)want, (unsigned long)rl.rlim_cur);
 }
 
-void
-nonblock (int fd)
-{
-  fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);
-}
-
-void
+static void
 pin (int cpu)
 {
   cpu_set_t set;
 
-  if (cpu < 0)
-    return;
-
   CPU_ZERO (&set);
   CPU_SET (cpu, &set);
 
-  if (sched_setaffinity (0, sizeof set, &set))
+  if (cpu >= 0 && sched_setaffinity (0, sizeof set, &set))
     fail ("sched_setaffinity");
 }
 
-int *
-make_idle (int n)
-{
-  return make_channels ((n + 1) / 2, SOCKETS);
-}
+enum channel { SOCKETS, PIPES };
 
-int *
+/* n pairs: [2k] is to be watched, what is written to [2k+1] arrives there */
+static int *
 make_channels (int n, enum channel kind)
 {
-  int *fds = calloc (n, 2 * sizeof *fds);
-  int k;
-
-  if (!fds)
-    fail ("calloc");
+  int *fds = calloc (n, 2 * sizeof *fds), k;
 
   for (k = 0; k < n; ++k)
     if (kind == SOCKETS
         ? socketpair (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds + 2 * k)
         : pipe2 (fds + 2 * k, O_NONBLOCK | O_CLOEXEC))
-      fail (kind == SOCKETS ? "socketpair" : "pipe2");
+      fail ("channel");
 
   return fds;
 }
 
-void
-close_fds (int *fds, int n)
-{
-  int k;
-
-  for (k = 0; k < n; ++k)
-    close (fds [k]);
-
-  free (fds);
-}
-
-void
+/* one byte; the fd is known to be ready */
+static void
 get_byte (int fd)
 {
   char byte;
@@ -366,223 +305,218 @@ get_byte (int fd)
     fail ("read");
 }
 
-void
+static void
 put_byte (int fd)
 {
   if (write (fd, "", 1) != 1)
     fail ("write");
 }
 
-int
-make_listener (struct sockaddr_in *addr)
+/*****************************************************************************/
+/* watchers */
+
+struct chan
 {
-  socklen_t len = sizeof *addr;
-  int fd = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  union { io_w io; rw_w rw; }; /* comes first: a callback's watcher is its channel */
+  timer_w timer;
+  int fd, to;                  /* a byte written to "to" makes an fd readable */
+};
 
-  memset (addr, 0, sizeof *addr);
-  addr->sin_family = AF_INET;
-  addr->sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+#define CHAN_OF_WRITE(w) ((struct chan *)RW_OF_WRITE (w))
 
-  if (fd < 0 || bind (fd, (struct sockaddr *)addr, sizeof *addr) || listen (fd, 4096)
-      || getsockname (fd, (struct sockaddr *)addr, &len))
-    fail ("listen");
+static struct chan *chans;
+static int cursor; /* where the next round of a workload begins */
+static int left;   /* events that are to come */
 
-  return fd;
+/* operations between two turns, where a workload is not driven by events */
+#define CHUNK (opt.n < 10 ? opt.n : 10)
+
+static struct chan *
+at (int k)
+{
+  return chans + (cursor + k) % opt.n;
 }
 
-/* an address has no more than about 28000 ports to connect from */
-#define PORTS 20000
-
-static int
-make_client_from (const struct sockaddr_in *addr, int k)
-{
-  struct sockaddr_in from = { .sin_family = AF_INET };
-  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-
-  from.sin_addr.s_addr = htonl (INADDR_LOOPBACK + k / PORTS);
-
-  if (fd >= 0 && k >= PORTS
-      && (setsockopt (fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one)
-          || bind (fd, (struct sockaddr *)&from, sizeof from)))
-    fail ("bind");
-
-  if (fd < 0 || connect (fd, (const struct sockaddr *)addr, sizeof *addr))
-    fail ("connect");
-
-  return fd;
-}
-
-int
-make_client (const struct sockaddr_in *addr)
-{
-  return make_client_from (addr, 0);
-}
-
-void
-close_hard (int fd)
-{
-  struct linger linger = { 1, 0 };
-
-  setsockopt (fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-  close (fd);
-}
-
-/* the far side connects in batches, each acknowledged, so that the backlog of
- * the listener never overflows
- */
-#define BATCH 64
+/* those of a round */
+#define EACH(c) for (int k_ = 0; k_ < CHUNK && (c = at (k_)); ++k_)
 
 static void
-far_side (const struct sockaddr_in *addr, int n, int control)
+next_round (void)
 {
-  int *fds = calloc (n, sizeof *fds);
-  char byte;
+  cursor = (cursor + CHUNK) % opt.n;
+  done += CHUNK;
+}
+
+static void
+wait_for (int events)
+{
+  for (left = events; left; )
+    turn_wait ();
+}
+
+IO_CB (no_cb)
+{
+  if (!left)
+    fail ("event on an idle fd");
+
+  get_byte (io_fd (w));
+  --left;
+}
+
+static void
+make_chans (enum channel kind)
+{
+  int *fds, k;
+
+  limit_n (2, 0);
+  fds   = make_channels (opt.n, kind);
+  chans = calloc (opt.n, sizeof *chans);
+
+  for (k = 0; k < opt.n; ++k)
+    {
+      chans [k].fd = fds [2 * k];
+      chans [k].to = fds [2 * k + 1];
+    }
+
+  free (fds);
+}
+
+static void
+init_all (io_cb *cb)
+{
   int k;
 
-  pin (opt.peer_cpu);
+  for (k = 0; k < opt.n; ++k)
+    io_init (&chans [k].io, cb, chans [k].fd, IO_READ);
+}
+
+/* both watchers of each, that for reading is started */
+static void
+init_rw (io_cb *rcb, io_cb *wcb)
+{
+  int k;
+
+  for (k = 0; k < opt.n; ++k)
+    {
+      rw_init (&chans [k].rw, rcb, wcb, chans [k].fd);
+      rw_read_start (&chans [k].rw);
+    }
+
+  turn_nowait ();
+}
+
+static void
+start_all (void)
+{
+  int k;
+
+  for (k = 0; k < opt.n; ++k)
+    io_start (&chans [k].io);
+}
+
+/* watches n sockets; fds are both ends of pairs. Each of them has events: what decides
+ * by them where an fd lives has seen them, and there is a ring if there is to be one
+ */
+static void
+watch (struct chan *c, const int *fds, int n)
+{
+  int rounds = n > 1 ? 2 + 2000 / n : 0, k;
 
   for (k = 0; k < n; ++k)
     {
-      fds [k] = make_client_from (addr, k);
-
-      if (k % BATCH == BATCH - 1 && read (control, &byte, 1) != 1)
-        _exit (1);
+      c [k].fd = fds [k];
+      io_init (&c [k].io, no_cb, fds [k], IO_READ);
+      io_start (&c [k].io);
     }
 
-  /* told to watch them end, or the other side is gone */
-  if (read (control, &byte, 1) == 1)
-    {
-      for (k = 0; k < n; ++k)
-        if (read (fds [k], &byte, 1))
-          _exit (1);
+  turn_nowait ();
 
-      put_byte (control);
-    }
+  while (rounds--)
+    for (k = 0; k < (n & ~1); ++k)
+      {
+        put_byte (fds [k ^ 1]);
+        wait_for (1);
+      }
 
-  for (k = 0; k < n; ++k)
-    close_hard (fds [k]);
-
-  _exit (0);
+  turn_nowait ();
 }
 
-int
-accept_blocking (int listener)
+static void
+new_loop (void)
 {
-  int fd;
-
-  while ((fd = accept4 (listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC)) < 0)
-    if (errno != EINTR)
-      fail ("accept4");
-
-  return fd;
+  if (!loop_new ())
+    fail ("loop");
 }
 
-int *
-make_connections (int n, struct far *far)
+/* n armed watchers of sockets nobody writes to any more */
+static void
+idle_world (int unused)
 {
-  struct sockaddr_in addr;
-  int control [2], k;
-  int listener = make_listener (&addr);
-  int *fds = calloc (n, sizeof *fds);
-
-  fcntl (listener, F_SETFL, 0);
-
-  if (!fds || socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control))
-    fail ("socketpair");
-
-  if ((far->pid = fork ()) < 0)
-    fail ("fork");
-
-  if (!far->pid)
-    {
-      close (control [0]);
-      close (listener);
-      far_side (&addr, n, control [1]);
-    }
-
-  close (control [1]);
-  far->control = control [0];
-
-  for (k = 0; k < n; ++k)
-    {
-      fds [k] = accept_blocking (listener);
-
-      if (k % BATCH == BATCH - 1)
-        put_byte (far->control);
-    }
-
-  close (listener);
-  return fds;
-}
-
-void
-far_wait (struct far *far)
-{
-  put_byte (far->control);
-  get_byte (far->control);
-}
-
-void
-far_close (struct far *far)
-{
-  int status;
-
-  close (far->control);
-
-  if (waitpid (far->pid, &status, 0) != far->pid || status)
-    fail ("the process at the far end");
-}
-
-/*****************************************************************************/
-/* memory */
-
-long
-heap_bytes (void)
-{
-  struct mallinfo2 mi = mallinfo2 ();
-
-  return mi.uordblks + mi.hblkhd;
-}
-
-long
-rss_bytes (void)
-{
-  FILE *f = fopen ("/proc/self/status", "re");
-  char line [256];
-  long kb, sum = 0;
-
-  if (!f)
-    return 0;
-
-  /* the completion ring is a file mapping */
-  while (fgets (line, sizeof line, f))
-    if (sscanf (line, "RssAnon: %ld", &kb) == 1
-        || sscanf (line, "RssFile: %ld", &kb) == 1
-        || sscanf (line, "RssShmem: %ld", &kb) == 1)
-      sum += kb * 1024;
-
-  fclose (f);
-  return sum;
+  limit_n (1, 64);
+  chans = calloc (opt.n, sizeof *chans);
+  watch (chans, make_channels ((opt.n + 1) / 2, SOCKETS), opt.n);
 }
 
 /*****************************************************************************/
 
-static const struct option longopts [] =
+#include "w_events.c"
+#include "w_fds.c"
+#include "w_net.c"
+#include "w_libev.c"
+
+/* world prepares, one way or another, and measures where there is no step; a step is some
+ * operations. Before it is measured there are as many as adaption takes, times warm / 100.
+ */
+static const struct workload
 {
-  { "backend" , required_argument, 0, 'b' },
-  { "workload", required_argument, 0, 'w' },
-  { "n"       , required_argument, 0, 'n' },
-  { "active"  , required_argument, 0, 'a' },
-  { "ops"     , required_argument, 0, 'o' },
-  { "rounds"  , required_argument, 0, 'r' },
-  { "seconds" , required_argument, 0, 's' },
-  { "cpu"     , required_argument, 0, 'c' },
-  { "peer-cpu", required_argument, 0, 'C' },
-  { "busy"    , required_argument, 0, 'B' },
-  { "series"  , required_argument, 0, 'S' },
-  { "unclocked", no_argument     , 0, 'u' },
-  { "number"  , required_argument, 0, 'N' },
-  { 0, 0, 0, 0 }
+  const char *name;
+  void (*world) (int how);
+  int how;
+  void (*step) (void);
+  long ops;
+  int warm;
+  const char *what;
+} workloads [] =
+{
+  { "ring",          w_ring,          SOCKETS, step_wait,          100000, 100, "bytes travelling round n watched sockets: per event" },
+  { "pipering",      w_ring,            PIPES, step_wait,          100000, 100, "the same with pipes" },
+  { "oneshot",       w_oneshot,             0, step_wait,          100000, 100, "start, wait, stop for each event, as coroutines do" },
+  { "oneshotnew",    w_oneshot,             1, step_wait,          100000, 100, "the same with a new watcher each time" },
+  { "blend",         w_blend,               0, step_wait,          100000, 100, "the ring, in which every other socket is used so" },
+  { "late",          w_late,                0, step_late,           50000, 100, "oneshot, with data that comes when the loop waits" },
+  { "turns",         w_turns,               0, step_turns,          50000, 200, "read and write in turns, with two watchers" },
+  { "turnsanew",     w_turns,               1, step_turns,          50000, 200, "the same, set anew each time" },
+  { "stopother",     w_stopother,           0, step_stopother,      50000, 400, "a callback stops watchers whose events are pending" },
+  { "writeinterest", w_writeinterest,       0, step_writeinterest,  50000, 100, "add and drop write interest beside an armed read" },
+  { "writewait",     w_writewait,           0, step_writewait,      10000, 300, "the same with sockets that are full" },
+  { "writefire",     w_writefire,           0, step_writefire,      10000, 100, "the same, and then they can be written to" },
+  { "proxy",         w_proxy,               0, step_proxy,          20000, 100, "8 KiB through a proxy that has to wait for its sink" },
+  { "mixed",         w_mixed,               0, step_wait,          100000, 100, "the ring with a time-out per fd and some timers beside" },
+  { "ttys",          w_ttys,                0, step_wait,           50000, 100, "the ring with ttys and FIFOs in it" },
+  { "scale",         w_scale,               0, step_wait,          100000, 100, "n idle fds and 100 busy ones: per event" },
+  { "nowait",        idle_world,            0, step_nowait,        200000, 100, "a turn of the loop that finds nothing" },
+  { "stopstart",     idle_world,            0, step_stopstart,      50000,   0, "stop and restart armed watchers" },
+  { "reset",         idle_world,            0, step_reset,          50000,   0, "stop, set and start armed watchers in one iteration" },
+  { "cancelyoung",   w_cancel,             -1, 0,                     500,   0, "stop the watcher that was started last" },
+  { "cancelold",     w_cancel,              1, 0,                     500,   0, "stop the one that was started first" },
+  { "cancelany",     w_cancel,            617, 0,                     500,   0, "stop any of them" },
+  { "register",      w_register,            1, 0,                       0,   0, "start n sockets in a running loop: per fd" },
+  { "burst",         w_register,          100, 0,                       0,   0, "the same in a loop that polls without waiting" },
+  { "growth",        w_growth,              0, 0,                       0,   0, "from 0 to n fds, 25 per iteration" },
+  { "memory",        w_memory,              0, 0,                       0,   0, "bytes for each of n watched fds, or each of several loops" },
+  { "newdestroy",    w_life,                0, step_newdestroy,       200,   0, "make a loop, use it on n fds, destroy it" },
+  { "exit",          w_life,                0, step_exit,             100,   0, "a process that makes a loop, uses it on n fds, exits" },
+  { "accept",        w_accept,              0, step_accept,          5000,  20, "TCP accept, request, answer, close" },
+  { "connect",       w_connect,             0, step_connect,        10000,   5, "TCP connect, until it is done" },
+  { "ends",          w_ends,                0, 0,                   10000,   0, "the far end closes" },
+  { "closeidle",     w_ending,              0, 0,                       0,   0, "stop and close n idle connections: per connection" },
+  { "timeouts",      w_ending,              1, 0,                       0,   0, "n idle connections time out" },
+  { "server",        w_server,              0, 0,                       0,   0, "answers to requests of load.c" },
+  { "threads",       w_threads,             0, 0,                  200000,   0, "n threads, a loop and ten sockets each: per event" },
+  { "async",         w_async,               0, 0,                   20000,   0, "threads wake each other, to and fro" },
+  { "signal",        w_signal,              0, step_signal,         20000,   5, "a signal of one's own" },
+  { "embed",         w_embed,               0, step_wait,          100000, 100, "the ring in an embedded loop" },
+  { 0, 0, 0, 0, 0, 0, 0 }
 };
 
 static void
@@ -592,8 +526,8 @@ usage (void)
 
   fprintf (stderr,
            "usage: %s --backend B --workload W [--n FDS] [--active FDS] [--ops N] [--rounds N] [--seconds S]\n"
-           "       [--cpu N] [--peer-cpu N] [--busy SECONDS] [--series FILE] [--unclocked] [--number N]\n"
-           "backends: %s\nworkloads:\n", program_invocation_short_name, peer_backends);
+           "       [--cpu N] [--peer-cpu N] [--busy SECONDS] [--number N]\n"
+           "backends: " BACKENDS "\nworkloads:\n", program_invocation_short_name);
 
   for (w = workloads; w->name; ++w)
     fprintf (stderr, "  %-14s %s\n", w->name, w->what);
@@ -601,12 +535,19 @@ usage (void)
   exit (1);
 }
 
-static void
+static const struct workload *
 parse_options (int argc, char *argv [])
 {
+  static const struct option names [] =
+  {
+    { "backend", 1, 0, 'b' }, { "workload", 1, 0, 'w' }, { "n", 1, 0, 'n' }, { "active", 1, 0, 'a' }, { "ops", 1, 0, 'o' },
+    { "rounds", 1, 0, 'r' }, { "seconds", 1, 0, 's' }, { "cpu", 1, 0, 'c' }, { "peer-cpu", 1, 0, 'C' }, { "busy", 1, 0, 'B' },
+    { "number", 1, 0, 'N' }, { 0, 0, 0, 0 }
+  };
+  const struct workload *w = workloads;
   int c;
 
-  while ((c = getopt_long (argc, argv, "", longopts, 0)) >= 0)
+  while ((c = getopt_long (argc, argv, "", names, 0)) >= 0)
     switch (c)
       {
         case 'b': opt.backend  = optarg; break;
@@ -619,37 +560,45 @@ parse_options (int argc, char *argv [])
         case 'c': opt.cpu      = atoi (optarg); break;
         case 'C': opt.peer_cpu = atoi (optarg); break;
         case 'B': opt.busy     = atof (optarg); break;
-        case 'S': opt.series   = optarg; break;
-        case 'u': opt.clocked  = 0; break;
         case 'N': opt.number   = atoi (optarg); break;
         default: usage ();
       }
 
   if (!opt.backend || !opt.workload || opt.n < 1 || opt.active < 1 || optind < argc)
     usage ();
+
+  while (w->name && strcmp (w->name, opt.workload))
+    ++w;
+
+  if (!w->name)
+    usage ();
+
+  return w;
 }
 
 int
 main (int argc, char *argv [])
 {
-  const struct workload *w;
-
-  parse_options (argc, argv);
-
-  for (w = workloads; w->name && strcmp (w->name, opt.workload); ++w)
-    ;
-
-  if (!w->name)
-    usage ();
+  const struct workload *w = parse_options (argc, argv);
 
   signal (SIGPIPE, SIG_IGN);
   pin (opt.cpu);
 
-  if (!peer_loop_new (opt.backend))
+  if (!loop_new ())
     skip ("no such backend here");
 
+  if (!opt.ops)
+    opt.ops = w->ops;
+
   MARK_RESET;
-  w->run ();
+  w->world (w->how);
+
+  if (w->step)
+    {
+      warm (w->step, (opt.ops / 20 + 2 * opt.n + 6000) * w->warm / 100);
+      drive (w->step, opt.ops);
+    }
+
   mark_number (opt.number);
   report ();
   return 0;

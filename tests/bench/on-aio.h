@@ -13,7 +13,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 #ifndef IOCB_CMD_POLL
 # define IOCB_CMD_POLL 5
@@ -25,7 +24,7 @@
 
 #include "bare.h"
 
-const char *const peer_backends = "aio bell";
+#define BACKENDS "aio bell"
 
 struct ring
 {
@@ -35,9 +34,9 @@ struct ring
 
 static aio_context_t ctx;
 static int epfd, bell = -1;
-static io_w **queue;
-static struct iocb **batch;
-static unsigned queue_len, queue_max;
+static io_w *queue [1 << 18];
+static struct iocb *batch [1 << 18];
+static unsigned queue_len;
 
 /* what identifies a request: its watcher and how often that was cancelled */
 #define GEN_SHIFT 48
@@ -46,14 +45,6 @@ static void
 queue_push (io_w *w)
 {
   w->queued = 1;
-
-  if (queue_len == queue_max)
-    {
-      queue_max = queue_max ? queue_max * 2 : 64;
-      queue = realloc (queue, queue_max * sizeof *queue);
-      batch = realloc (batch, queue_max * sizeof *batch);
-    }
-
   queue [queue_len++] = w;
 }
 
@@ -79,39 +70,14 @@ io_stop (io_w *w)
   ++w->gen;
 }
 
-static void reap (void);
-
-static void
-submit (struct iocb **iocbs, long nr)
-{
-  while (nr)
-    {
-      long res = syscall (SYS_io_submit, ctx, nr, iocbs);
-
-      if (res < 0 && errno == EAGAIN)
-        {
-          /* requests that were cancelled still hold their slots */
-          struct timespec ts = { 0, 100000 };
-
-          reap ();
-          nanosleep (&ts, 0);
-          continue;
-        }
-
-      if (res < 0)
-        fail ("io_submit");
-
-      iocbs += res;
-      nr -= res;
-    }
-}
-
-static void
+/* returns how many there was no room for */
+static int
 submit_queue (void)
 {
-  unsigned k, nr = 0;
+  unsigned k, nr = 0, len = queue_len;
+  long res;
 
-  for (k = 0; k < queue_len; ++k)
+  for (k = 0; k < len; ++k)
     {
       io_w *w = queue [k];
 
@@ -131,7 +97,24 @@ submit_queue (void)
     }
 
   queue_len = 0;
-  submit (batch, nr);
+
+  if ((res = nr ? syscall (SYS_io_submit, ctx, nr, batch) : 0) < 0)
+    {
+      if (errno != EAGAIN)
+        fail ("io_submit");
+
+      res = 0;
+    }
+
+  for (k = res; k < nr; ++k)
+    {
+      io_w *w = (io_w *)((char *)batch [k] - offsetof (io_w, iocb));
+
+      w->in_flight = 0;
+      queue_push (w);
+    }
+
+  return nr - res;
 }
 
 static inline void
@@ -174,12 +157,6 @@ ring_parse (void)
 }
 
 static void
-reap (void)
-{
-  ring_parse ();
-}
-
-static void
 sleep_in_aio (const struct timespec *timeout)
 {
   struct io_event events [64];
@@ -204,9 +181,19 @@ sleep_in_epoll (const struct timespec *timeout)
 static void
 turn (int wait)
 {
-  submit_queue ();
+  int over = submit_queue (), events = ring_parse ();
 
-  if (!ring_parse () && wait)
+  /* requests that were cancelled hold their slots until a worker has been there */
+  while (over)
+    {
+      static const struct timespec moment = { 0, 100000 };
+
+      nanosleep (&moment, 0);
+      events |= ring_parse ();
+      over = submit_queue ();
+    }
+
+  if (!events && wait)
     {
       int64_t ns = timer_wait ();
       struct timespec ts = { ns / 1000000000, ns % 1000000000 };
@@ -221,8 +208,7 @@ turn (int wait)
 static int
 loop_new (void)
 {
-  /* valgrind has a ring of more than one page wrong */
-  unsigned want = on_valgrind () ? 62 : opt.n + opt.active + 1024;
+  unsigned want = opt.n + opt.active + 1024;
 
   ctx = 0;
   queue_len = 0;
@@ -254,15 +240,4 @@ loop_del (void)
       close (epfd);
       bell = -1;
     }
-}
-
-#define rw_init(w,rcb,wcb,fd) do { io_init (&(w)->rd, rcb, fd, IO_READ); io_init (&(w)->wr, wcb, fd, IO_WRITE); } while (0)
-#define rw_read_start(w)  io_start (&(w)->rd)
-#define rw_read_stop(w)   io_stop (&(w)->rd)
-#define rw_write_start(w) io_start (&(w)->wr)
-#define rw_write_stop(w)  io_stop (&(w)->wr)
-
-void
-peer_report (FILE *f)
-{
 }

@@ -4,7 +4,6 @@
 
 #include <sys/epoll.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 /* an rw_w is one registration: the watcher for reading knows the other one */
 #define BARE_WATCHER_MEMBERS struct io_w *other; int registered;
@@ -12,7 +11,7 @@
 
 #include "bare.h"
 
-const char *const peer_backends = "epoll";
+#define BACKENDS "epoll"
 
 #define MAX_EVENTS 512
 
@@ -46,6 +45,8 @@ io_stop (io_w *w)
   w->active = 0;
   ctl (EPOLL_CTL_DEL, w, 0);
 }
+
+#define RW_OWN 1
 
 static inline void
 rw_init (rw_w *rw, void (*rcb) (io_w *), void (*wcb) (io_w *), int fd)
@@ -126,8 +127,3 @@ loop_new (void)
 }
 
 #define loop_del() close (epfd)
-
-void
-peer_report (FILE *f)
-{
-}

@@ -1,5 +1,5 @@
 /*
- * on-libevent.h - the workloads in libevent's words: see bench.h
+ * on-libevent.h - the workloads in libevent's words: see bench.c
  *
  * Backends: "epoll", and "changelist": epoll with EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST.
  */
@@ -7,12 +7,11 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
-#include <string.h>
-
 static struct event_base *base;
 
-const char *const peer_backends = "epoll changelist";
+#define BACKENDS "epoll changelist"
 
+typedef void io_cb (evutil_socket_t fd, short revents, void *arg);
 typedef struct event io_w;
 typedef struct event timer_w;
 typedef struct { struct event rd, wr; } rw_w;
@@ -31,18 +30,9 @@ typedef struct { struct event rd, wr; } rw_w;
 #define io_start(w)           event_add (w, 0)
 #define io_stop(w)            event_del (w)
 #define io_anew(w,cb,fd,mask)  io_init (w, cb, fd, mask)
-#define rw_anew(w,rcb,wcb,fd)  rw_init (w, rcb, wcb, fd)
 #define io_fd(w)              event_get_fd (w)
 #define io_reset(w,fd,mask)   do { event_callback_fn cb_ = event_get_callback (w); event_del (w); io_init (w, cb_, fd, mask); event_add (w, 0); } while (0)
 #define io_close(w)           do { event_del (w); close (event_get_fd (w)); } while (0)
-
-#define rw_init(w,rcb,wcb,fd) do { io_init (&(w)->rd, rcb, fd, EV_READ); io_init (&(w)->wr, wcb, fd, EV_WRITE); } while (0)
-#define rw_read_start(w)      event_add (&(w)->rd, 0)
-#define rw_read_stop(w)       event_del (&(w)->rd)
-#define rw_write_start(w)     event_add (&(w)->wr, 0)
-#define rw_write_stop(w)      event_del (&(w)->wr)
-#define RW_OF_READ(w)         ((rw_w *)(w))
-#define RW_OF_WRITE(w)        ((rw_w *)((char *)(w) - offsetof (rw_w, wr)))
 
 #define timer_init(t,cb)      evtimer_assign (t, base, cb, t)
 #define timer_stop(t)         evtimer_del (t)
@@ -81,15 +71,4 @@ loop_new (void)
   base = event_base_new_with_config (config);
   event_config_free (config);
   return !!base;
-}
-
-int
-peer_loop_new (const char *backend)
-{
-  return loop_new ();
-}
-
-void
-peer_report (FILE *f)
-{
 }

@@ -1,5 +1,5 @@
 /*
- * on-libuv.h - the workloads in libuv's words: see bench.h
+ * on-libuv.h - the workloads in libuv's words: see bench.c
  *
  * A uv_poll_t serves both directions of an fd. Its memory may be used again
  * only after its close callback, which runs in a turn after uv_close.
@@ -7,11 +7,9 @@
 
 #include <uv.h>
 
-#include <string.h>
-
 static uv_loop_t uv;
 
-const char *const peer_backends = "epoll";
+#define BACKENDS "epoll"
 
 typedef struct io_w
 {
@@ -19,6 +17,8 @@ typedef struct io_w
   void (*cb) (struct io_w *w);
   int fd, mask;
 } io_w;
+
+typedef void io_cb (io_w *w);
 
 typedef struct timer_w
 {
@@ -75,6 +75,8 @@ on_poll_rw (uv_poll_t *poll, int status, int events)
     rw->wr.cb (&rw->wr);
 }
 
+#define RW_OWN 1
+
 static inline void
 rw_init (rw_w *rw, void (*rcb) (io_w *), void (*wcb) (io_w *), int fd)
 {
@@ -98,8 +100,6 @@ rw_set (rw_w *rw, int mask)
 #define rw_read_stop(w)   rw_set (w, (w)->rd.mask & ~UV_READABLE)
 #define rw_write_start(w) rw_set (w, (w)->rd.mask | UV_WRITABLE)
 #define rw_write_stop(w)  rw_set (w, (w)->rd.mask & ~UV_WRITABLE)
-#define RW_OF_READ(w)     ((rw_w *)(w))
-#define RW_OF_WRITE(w)    ((rw_w *)((char *)(w) - offsetof (rw_w, wr)))
 
 /* a timer that expires before the turn has begun to wait ends the turn, as it
  * does in the other libraries
@@ -142,15 +142,4 @@ static inline int
 loop_new (void)
 {
   return !strcmp (opt.backend, "epoll") && !uv_loop_init (&uv);
-}
-
-int
-peer_loop_new (const char *backend)
-{
-  return loop_new ();
-}
-
-void
-peer_report (FILE *f)
-{
 }

@@ -6,14 +6,13 @@
  */
 
 #include <liburing.h>
-#include <time.h>
 
 #define BARE_WATCHER_MEMBERS uint16_t gen; char in_flight;
 #define BARE_WATCHER_INIT w->in_flight = 0;
 
 #include "bare.h"
 
-const char *const peer_backends = "oneshot multishot";
+#define BACKENDS "oneshot multishot"
 
 #define GEN_SHIFT 48
 
@@ -163,14 +162,3 @@ loop_new (void)
 }
 
 #define loop_del() io_uring_queue_exit (&uring)
-
-#define rw_init(w,rcb,wcb,fd) do { io_init (&(w)->rd, rcb, fd, IO_READ); io_init (&(w)->wr, wcb, fd, IO_WRITE); } while (0)
-#define rw_read_start(w)  io_start (&(w)->rd)
-#define rw_read_stop(w)   io_stop (&(w)->rd)
-#define rw_write_start(w) io_start (&(w)->wr)
-#define rw_write_stop(w)  io_stop (&(w)->wr)
-
-void
-peer_report (FILE *f)
-{
-}

@@ -4,8 +4,11 @@
 #   make bench-emulated     instructions of an operation, user space and kernel, on two kernels
 #   make bench              the same in time, in pairs: ROUNDS=20 MINUTES=15
 #   make bench-calls        system calls of an operation
+#   make bench-programs     CPU time and system calls of Debian's programs: ROUNDS=20 SECONDS=.5
+#   make bench-latency      requests on a clock of their own: ROUNDS=3 SECONDS=.5
 #   make bench-report       all of what was measured as one page, build/bench/report.html
 #   make bench-readme       ten rows of it, for README
+#   make check-report       is every figure on that page, when a browser shows it?
 #   make check-bench        system calls of the rows of a short run: no more than they may be
 #
 # ROWS="ring:100 turns" PEERS="epoll,64,4.33 aio" KERNELS="bookworm" choose, SHORT=1 takes less
@@ -21,8 +24,12 @@ $(call needs,bench-emulated,python3 binutils cpio mmdebstrap qemu-system-x86)
 $(call needs,bench-emulated bench bench-calls,python3 libevent-dev libuv1-dev liburing-dev)
 $(call needs,bench-calls check-bench,python3 strace)
 $(call needs,bench-report,python3 gnuplot-nox)
+$(call needs,check-report,python3 gnuplot-nox chromium)
 
-.PHONY: bench bench-emulated bench-calls bench-report bench-readme check-bench
+$(call needs,bench-programs bench-latency,python3 libssl-dev nghttp2-server hitch openssl linux-perf)
+$(call needs,bench-programs,python3-gevent perl libcommon-sense-perl libcanary-stability-perl libmojolicious-perl ocaml-findlib liblwt-ocaml-dev)
+
+.PHONY: check-report bench-programs bench-latency bench bench-emulated bench-calls bench-report bench-readme check-bench
 
 # adapter, flags, libraries; all static, as they run on other kernels as well
 BENCH_libev      := on-libev.h      -DBENCH_LINUXAIO_STATS -isystem $(INST)/include $(INST)/lib/libev.a -lm
@@ -38,7 +45,7 @@ $(BENCH_OUT)/bench-upstream: $(BUILD)/pristine-inst.done
 $(BENCH_ALL): $(BENCH_OUT)/bench-%: $(wildcard tests/bench/*.[ch]) tests/bench/targets.mk
 	@mkdir -p $(BENCH_OUT)
 	@$(CC) -O2 -g -fno-strict-aliasing -Wall -Wextra -Wno-unused-parameter -Itests/bench -static $(CFLAGS) \
-	  -DADAPTER='"$(firstword $(BENCH_$*))"' -DPEER='"$*"' tests/bench/bench.c tests/bench/workloads.c -o $@ \
+	  -DADAPTER='"$(firstword $(BENCH_$*))"' -DPEER='"$*"' tests/bench/bench.c -o $@ \
 	  $(LDFLAGS) $(wordlist 2,9,$(BENCH_$*)) -pthread 2>$@.log || { cat $@.log >&2; exit 1; }
 
 $(BENCH_OUT)/count.so: tests/bench/count.c
@@ -51,6 +58,35 @@ bench-emulated: $(BENCH_ALL) $(BENCH_OUT)/count.so
 bench: $(BENCH_ALL)
 	@tests/bench/measure --how time $(BENCH_ARGS) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MINUTES),--minutes $(MINUTES))
 
+$(BENCH_OUT)/load: tests/bench/load.c
+	@mkdir -p $(BENCH_OUT)
+	@$(CC) -O2 -Wall -Wextra $< -o $@ -lssl -lcrypto
+
+$(BENCH_OUT)/www/pem:
+	@mkdir -p $(@D)
+	@head -c 100 /dev/zero >$(@D)/100
+	@cd $(@D) && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -days 999 \
+	  -keyout key -out cert 2>/dev/null && cat key cert >pem
+
+$(BENCH_OUT)/hello-lwt: tests/bench/hello.ml
+	@mkdir -p $(BENCH_OUT) && cp $< $@.ml
+	@cd $(@D) && ocamlfind ocamlopt -thread -package threads.posix,lwt.unix -linkpkg hello-lwt.ml -o hello-lwt
+
+# Perl's EV with the backend in its copy of libev, and as it is
+$(BENCH_OUT)/ev-%.done: ev_linuxaio.c ev_linuxaio.h
+	@test -n "$(PERL_EV_SRC)" || patches/get-source libev-perl libev-perl_4.33.orig.tar.gz \
+	  4aee8391b88113b42187f91fd49245fdc8e9b193a15ac202f519caae2aa8ea35 $(BUILD)
+	@rm -rf $(@:.done=) && mkdir -p $(@:.done=)
+	@tar -xf $(or $(PERL_EV_SRC),$(BUILD)/libev-perl_4.33.orig.tar.gz) --strip-components=1 --no-same-owner -C $(@:.done=)
+	@test $* = pristine-inst || patches/apply $(@:.done=)/libev >/dev/null
+	@cd $(@:.done=) && PERL_CANARY_STABILITY_DISABLE=1 PERL_MM_USE_DEFAULT=1 sh -c 'perl Makefile.PL && make' >log 2>&1
+	@touch $@
+
+bench-latency bench-programs: $(BENCH_OUT)/bench-libev $(BENCH_OUT)/bench-upstream $(BENCH_OUT)/load $(BENCH_OUT)/www/pem
+bench-programs: $(addprefix $(BENCH_OUT)/,hello-lwt ev-inst.done ev-pristine-inst.done)
+bench-latency bench-programs: bench-%:
+	@tests/bench/measure --how $* $(BENCH_ARGS) --rounds $(or $(ROUNDS),$(if $(filter latency,$*),3,20)) $(if $(SECONDS),--seconds $(SECONDS))
+
 bench-calls: $(BENCH_ALL)
 	@tests/bench/measure --how calls $(BENCH_ARGS)
 
@@ -60,6 +96,9 @@ check-bench: $(BENCH_OUT)/bench-libev
 
 bench-report:
 	@tests/bench/report --build $(BUILD)
+
+check-report:
+	@tests/bench/check-report $(BUILD)
 
 bench-readme:
 	@tests/bench/report --build $(BUILD) --readme

@@ -1,5 +1,5 @@
 /*
- * w_events.c - the cost of events; included by workloads.c
+ * w_events.c - the cost of events; included by bench.c
  */
 
 /*****************************************************************************/
@@ -23,87 +23,36 @@ step_wait (void)
   turn_wait ();
 }
 
+/* each writes to the next one */
 static void
-ring_world (enum channel kind)
+circle (void)
 {
-  int *fds, k;
+  int first = chans [0].to, k;
 
-  limit_n (2, 0);
-  fds = make_channels (opt.n, kind);
-  chans = new_chans (opt.n);
+  for (k = 0; k < opt.n - 1; ++k)
+    chans [k].to = chans [k + 1].to;
 
-  for (k = 0; k < opt.n; ++k)
-    {
-      chans [k].fd = fds [2 * k];
-      chans [k].to = fds [(2 * k + 3) % (2 * opt.n)];
-    }
+  chans [k].to = first;
 }
 
 static void
-ring (enum channel kind)
+ring (io_cb *cb)
 {
-  long ops;
   int k;
 
-  ring_world (kind);
-
-  if (opt.active > opt.n)
-    opt.active = opt.n;
-
-  ops = ops_or (100000);
-
-  for (k = 0; k < opt.n; ++k)
-    io_init (&chans [k].io, ring_cb, chans [k].fd, IO_READ);
-
+  circle ();
+  init_all (cb);
   start_all ();
 
   for (k = 0; k < opt.active; ++k)
     put_byte (chans [(long)k * opt.n / opt.active].to);
-
-  drive_warm (step_wait, warm (ops));
-  drive (step_wait, ops);
-  drive_clocked (step_wait, ops / 4);
 }
 
 static void
-w_ring (void)
+w_ring (int kind)
 {
-  ring (SOCKETS);
-}
-
-static void
-w_pipering (void)
-{
-  ring (PIPES);
-}
-
-/* readwrite: what the ring does without a loop. One operation: one read and one
- * write, of the fd whose turn it is.
- */
-
-static void
-step_readwrite (void)
-{
-  struct chan *c = chans + cursor;
-
-  get_byte (c->fd);
-  put_byte (c->to);
-
-  if (++cursor == opt.n)
-    cursor = 0;
-
-  ++done;
-}
-
-static void
-w_readwrite (void)
-{
-  long ops = ops_or (100000);
-
-  ring_world (SOCKETS);
-  put_byte (chans [opt.n - 1].to);
-  drive_warm (step_readwrite, warm (ops));
-  drive (step_readwrite, ops);
+  make_chans (kind);
+  ring (ring_cb);
 }
 
 /*****************************************************************************/
@@ -145,37 +94,22 @@ oneshot_start (struct chan *c)
 }
 
 static void
-w_oneshot (void)
+w_oneshot (int new)
 {
-  struct chan *c;
-  long ops = ops_or (100000);
   int k;
 
-  ring_world (SOCKETS);
-
-  if (opt.active > opt.n / 2)
-    opt.active = opt.n / 2;
-
-  for (k = 0; k < opt.n; ++k)
-    io_init (&chans [k].io, oneshot_cb, chans [k].fd, IO_READ);
+  anew = new;
+  make_chans (SOCKETS);
+  circle ();
+  init_all (oneshot_cb);
 
   for (k = 0; k < opt.active; ++k)
     {
-      c = chans + (long)k * opt.n / opt.active;
+      struct chan *c = chans + (long)k * opt.n / opt.active;
+
       io_start (&next_of (c)->io);
       put_byte (c->to);
     }
-
-  drive_warm (step_wait, warm (ops));
-  drive (step_wait, ops);
-  drive_clocked (step_wait, ops / 4);
-}
-
-static void
-w_oneshotnew (void)
-{
-  anew = 1;
-  w_oneshot ();
 }
 
 /*****************************************************************************/
@@ -184,22 +118,18 @@ w_oneshotnew (void)
  * beside. One operation: one event.
  */
 
-static int
-passing (const struct chan *c)
-{
-  return (c - chans) & 1;
-}
+#define PASSING(c) (((c) - chans) & 1)
 
 IO_CB (blend_cb)
 {
   struct chan *c = (struct chan *)w;
 
-  if (passing (c))
+  if (PASSING (c))
     io_stop (w);
 
   get_byte (c->fd);
 
-  if (passing (next_of (c)))
+  if (PASSING (next_of (c)))
     io_start (&next_of (c)->io);
 
   put_byte (c->to);
@@ -211,125 +141,26 @@ TIMER_CB (never_cb)
   fail ("time-out");
 }
 
+static int make_listener (void);
+
 static void
-w_blend (void)
+w_blend (int unused)
 {
-  struct sockaddr_in addr;
-  static io_w listener;
-  static timer_w timer;
-  long ops = ops_or (100000);
+  static struct chan beside;
   int k;
 
-  ring_world (SOCKETS);
-  io_init (&listener, no_cb, make_listener (&addr), IO_READ);
-  io_start (&listener);
-  timer_init (&timer, never_cb);
-  timer_start (&timer, 3600.);
+  make_chans (SOCKETS);
+  io_init (&beside.io, no_cb, make_listener (), IO_READ);
+  io_start (&beside.io);
+  timer_init (&beside.timer, never_cb);
+  timer_start (&beside.timer, 3600.);
+  circle ();
+  init_all (blend_cb);
 
-  for (k = 0; k < opt.n; ++k)
-    {
-      io_init (&chans [k].io, blend_cb, chans [k].fd, IO_READ);
-
-      if (!passing (chans + k))
-        io_start (&chans [k].io);
-    }
-
-  if (passing (chans))
-    fail ("odd");
+  for (k = 0; k < opt.n; k += 2)
+    io_start (&chans [k].io);
 
   put_byte (chans [opt.n - 1].to);
-  drive_warm (step_wait, warm (ops));
-  drive (step_wait, ops);
-  drive_clocked (step_wait, ops / 4);
-}
-
-/*****************************************************************************/
-/* turns: n sockets are read from and written to in turns, with a watcher for
- * each: start the one for writing, event, stop, start the one for reading, event,
- * stop. One operation: one turn of both. turnsanew: watchers are set anew each time.
- */
-
-struct duplex { rw_w w; int fd, to; };
-
-static struct duplex *duplexes;
-static int turns_left;
-
-IO_CB (turn_write_cb)
-{
-  rw_write_stop (RW_OF_WRITE (w));
-  --turns_left;
-}
-
-IO_CB (turn_read_cb)
-{
-  struct duplex *d = (struct duplex *)RW_OF_READ (w);
-
-  get_byte (d->fd);
-  rw_read_stop (&d->w);
-  --turns_left;
-}
-
-static void
-turn_all (int reading)
-{
-  int k;
-
-  for (k = 0; k < CHUNK; ++k)
-    {
-      struct duplex *d = duplexes + (cursor + k) % opt.n;
-
-      if (anew)
-        rw_anew (&d->w, turn_read_cb, turn_write_cb, d->fd);
-
-      if (reading)
-        {
-          rw_read_start (&d->w);
-          put_byte (d->to);
-        }
-      else
-        rw_write_start (&d->w);
-    }
-
-  for (turns_left = CHUNK; turns_left; )
-    turn_wait ();
-}
-
-static void
-step_turns (void)
-{
-  turn_all (0);
-  turn_all (1);
-  cursor = (cursor + CHUNK) % opt.n;
-  done  += CHUNK;
-}
-
-static void
-w_turns (void)
-{
-  long ops = ops_or (50000);
-  int *fds, k;
-
-  limit_n (2, 0);
-  fds = make_channels (opt.n, SOCKETS);
-  duplexes = calloc (opt.n, sizeof *duplexes);
-
-  for (k = 0; k < opt.n; ++k)
-    {
-      duplexes [k].fd = fds [2 * k];
-      duplexes [k].to = fds [2 * k + 1];
-      rw_init (&duplexes [k].w, turn_read_cb, turn_write_cb, fds [2 * k]);
-    }
-
-  drive_warm (step_turns, warm (ops) + 20 * opt.n);
-  drive (step_turns, ops);
-  drive_clocked (step_turns, ops / 4);
-}
-
-static void
-w_turnsanew (void)
-{
-  anew = 1;
-  w_turns ();
 }
 
 /*****************************************************************************/
@@ -342,49 +173,92 @@ IO_CB (late_cb)
 {
   io_stop (w);
   get_byte (io_fd (w));
-  --turns_left;
+  --left;
 }
 
 static void
 step_late (void)
 {
-  int k;
+  struct chan *c;
 
-  for (k = 0; k < CHUNK; ++k)
-    io_start (&chans [(cursor + k) % opt.n].io);
+  EACH (c)
+    io_start (&c->io);
 
   turn_nowait ();
 
-  for (k = 0; k < CHUNK; ++k)
-    put_byte (chans [(cursor + k) % opt.n].to);
+  EACH (c)
+    put_byte (c->to);
 
-  for (turns_left = CHUNK; turns_left; )
-    turn_wait ();
-
-  cursor = (cursor + CHUNK) % opt.n;
-  done  += CHUNK;
+  wait_for (CHUNK);
+  next_round ();
 }
 
 static void
-w_late (void)
+w_late (int unused)
 {
-  long ops = ops_or (50000);
-  int *fds, k;
+  make_chans (SOCKETS);
+  init_all (late_cb);
+}
 
-  limit_n (2, 0);
-  fds   = make_channels (opt.n, SOCKETS);
-  chans = new_chans (opt.n);
+/*****************************************************************************/
+/* turns: n sockets are read from and written to in turns, with a watcher for
+ * each: start the one for writing, event, stop, start the one for reading, event,
+ * stop. One operation: one turn of both. turnsanew: watchers are set anew each time.
+ */
 
-  for (k = 0; k < opt.n; ++k)
+IO_CB (turn_write_cb)
+{
+  rw_write_stop (RW_OF_WRITE (w));
+  --left;
+}
+
+IO_CB (turn_read_cb)
+{
+  struct chan *c = (struct chan *)RW_OF_READ (w);
+
+  get_byte (c->fd);
+  rw_read_stop (&c->rw);
+  --left;
+}
+
+static void
+step_turns (void)
+{
+  struct chan *c;
+
+  EACH (c)
     {
-      chans [k].fd = fds [2 * k];
-      chans [k].to = fds [2 * k + 1];
-      io_init (&chans [k].io, late_cb, chans [k].fd, IO_READ);
+      if (anew)
+        rw_anew (&c->rw, turn_read_cb, turn_write_cb, c->fd);
+
+      rw_write_start (&c->rw);
     }
 
-  drive_warm (step_late, warm (ops));
-  drive (step_late, ops);
-  drive_clocked (step_late, ops / 4);
+  wait_for (CHUNK);
+
+  EACH (c)
+    {
+      if (anew)
+        rw_anew (&c->rw, turn_read_cb, turn_write_cb, c->fd);
+
+      rw_read_start (&c->rw);
+      put_byte (c->to);
+    }
+
+  wait_for (CHUNK);
+  next_round ();
+}
+
+static void
+w_turns (int new)
+{
+  int k;
+
+  anew = new;
+  make_chans (SOCKETS);
+
+  for (k = 0; k < opt.n; ++k)
+    rw_init (&chans [k].rw, turn_read_cb, turn_write_cb, chans [k].fd);
 }
 
 /*****************************************************************************/
@@ -393,69 +267,46 @@ w_late (void)
  * starts them again. One operation: one of the ten.
  */
 
-static int others;
-
-IO_CB (others_cb)
+IO_CB (stopother_cb)
 {
-  int k, at = (struct chan *)w - chans;
+  struct chan *me = (struct chan *)w, *c;
 
-  for (k = 0; k < CHUNK; ++k)
-    if ((others + k) % opt.n != at)
-      io_stop (&chans [(others + k) % opt.n].io);
+  EACH (c)
+    if (c != me)
+      io_stop (&c->io);
 
-  for (k = 0; k < CHUNK; ++k)
-    get_byte (chans [(others + k) % opt.n].fd);
+  EACH (c)
+    get_byte (c->fd);
 
-  for (k = 0; k < CHUNK; ++k)
-    if ((others + k) % opt.n != at)
-      io_start (&chans [(others + k) % opt.n].io);
+  EACH (c)
+    if (c != me)
+      io_start (&c->io);
 
-  others = -1;
+  left = 0;
 }
 
 static void
-step_others (void)
+step_stopother (void)
 {
-  int k;
+  struct chan *c;
 
-  others = cursor;
+  EACH (c)
+    put_byte (c->to);
 
-  for (k = 0; k < CHUNK; ++k)
-    put_byte (chans [(cursor + CHUNK - 1 - k) % opt.n].to);
-
-  while (others >= 0)
-    turn_wait ();
-
-  cursor = (cursor + CHUNK) % opt.n;
-  done  += CHUNK;
+  wait_for (1);
+  next_round ();
 }
 
 static void
-w_stopother (void)
+w_stopother (int unused)
 {
-  long ops = ops_or (50000);
-  int *fds, k;
-
-#if ONLY_RING
-  skip ("a bare ring has no way to drop events");
+#if ONE_TIMER
+  skip ("a bare loop has no way to drop events");
 #endif
-
-  limit_n (2, 0);
-  fds   = make_channels (opt.n, SOCKETS);
-  chans = new_chans (opt.n);
-
-  for (k = 0; k < opt.n; ++k)
-    {
-      chans [k].fd = fds [2 * k];
-      chans [k].to = fds [2 * k + 1];
-      io_init (&chans [k].io, others_cb, chans [k].fd, IO_READ);
-    }
-
+  make_chans (SOCKETS);
+  init_all (stopother_cb);
   start_all ();
   turn_nowait ();
-  drive_warm (step_others, 4 * warm (ops));
-  drive (step_others, ops);
-  drive_clocked (step_others, ops / 4);
 }
 
 /*****************************************************************************/
@@ -464,50 +315,28 @@ w_stopother (void)
  * start, event and stop.
  */
 
-IO_CB (writable_cb)
+static void
+start_writers (void)
 {
-  rw_write_stop (RW_OF_WRITE (w));
-  ++done;
+  struct chan *c;
+
+  EACH (c)
+    rw_write_start (&c->rw);
 }
 
 static void
 step_writeinterest (void)
 {
-  long want = done + CHUNK;
-  int k;
-
-  for (k = 0; k < CHUNK; ++k)
-    {
-      rw_write_start (&duplexes [cursor].w);
-
-      if (++cursor == opt.n)
-        cursor = 0;
-    }
-
-  while (done < want)
-    turn_wait ();
+  start_writers ();
+  wait_for (CHUNK);
+  next_round ();
 }
 
 static void
-w_writeinterest (void)
+w_writeinterest (int unused)
 {
-  long ops = ops_or (50000);
-  int *fds, k;
-
-  limit_n (1, 0);
-  fds = make_idle (opt.n);
-  duplexes = calloc (opt.n, sizeof *duplexes);
-
-  for (k = 0; k < opt.n; ++k)
-    {
-      rw_init (&duplexes [k].w, no_cb, writable_cb, fds [k]);
-      rw_read_start (&duplexes [k].w);
-    }
-
-  turn_nowait ();
-  drive_warm (step_writeinterest, warm (ops));
-  drive (step_writeinterest, ops);
-  drive_clocked (step_writeinterest, ops / 4);
+  make_chans (SOCKETS);
+  init_rw (no_cb, turn_write_cb);
 }
 
 /*****************************************************************************/
@@ -515,69 +344,6 @@ w_writeinterest (void)
  * it when they cannot write. A round starts 10 write watchers, reads a byte that comes
  * in, and stops them: none has fired. One operation: one start and stop, and a tenth of
  * an event.
- */
-
-static int *write_fds, arrived;
-
-IO_CB (arrived_cb)
-{
-  get_byte (write_fds [2 * arrived]);
-  arrived = -1;
-}
-
-static void
-step_writewait (void)
-{
-  int first = cursor, k;
-
-  for (k = 0; k < CHUNK; ++k)
-    rw_write_start (&duplexes [(first + k) % opt.n].w);
-
-  arrived = first;
-  put_byte (write_fds [2 * first + 1]);
-
-  while (arrived >= 0)
-    turn_wait ();
-
-  for (k = 0; k < CHUNK; ++k)
-    rw_write_stop (&duplexes [(first + k) % opt.n].w);
-
-  cursor = (first + CHUNK) % opt.n;
-  done  += CHUNK;
-}
-
-static void
-w_writewait (void)
-{
-  static const char junk [1024];
-  long ops = ops_or (10000);
-  int least = 0, k;
-
-  limit_n (2, 0);
-  write_fds = make_channels (opt.n, SOCKETS);
-  duplexes  = calloc (opt.n, sizeof *duplexes);
-
-  for (k = 0; k < opt.n; ++k)
-    {
-      setsockopt (write_fds [2 * k], SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
-
-      while (write (write_fds [2 * k], junk, sizeof junk) > 0)
-        ;
-
-      rw_init (&duplexes [k].w, arrived_cb, no_cb, write_fds [2 * k]);
-      rw_read_start (&duplexes [k].w);
-    }
-
-  turn_nowait ();
-  drive_warm (step_writewait, 3 * warm (ops));
-  drive (step_writewait, ops);
-  drive_clocked (step_writewait, ops / 4);
-}
-
-/*****************************************************************************/
-/* writefire: n full sockets. A round starts 10 write watchers; a turn finds nothing;
- * then the far ends are read from, the watchers fire, write what fits, and stop. One
- * operation: one start, wait, event and stop.
  */
 
 static void
@@ -590,67 +356,86 @@ fill (int fd)
 }
 
 static void
+make_full (void)
+{
+  int least = 0, k;
+
+  make_chans (SOCKETS);
+
+  for (k = 0; k < opt.n; ++k)
+    {
+      setsockopt (chans [k].fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
+      fill (chans [k].fd);
+    }
+}
+
+static void
+step_writewait (void)
+{
+  struct chan *c;
+
+  start_writers ();
+  put_byte (at (0)->to);
+  wait_for (1);
+
+  EACH (c)
+    rw_write_stop (&c->rw);
+
+  next_round ();
+}
+
+static void
+w_writewait (int unused)
+{
+  make_full ();
+  init_rw (no_cb, no_cb);
+}
+
+/*****************************************************************************/
+/* writefire: n full sockets. A round starts 10 write watchers; a turn finds nothing;
+ * then the far ends are read from, the watchers fire, write what fits, and stop. One
+ * operation: one start, wait, event and stop.
+ */
+
+static long
 drain (int fd)
 {
   char buf [8192];
+  long sum = 0, res;
 
-  while (read (fd, buf, sizeof buf) > 0)
-    ;
+  while ((res = read (fd, buf, sizeof buf)) > 0)
+    sum += res;
+
+  return sum;
 }
 
-IO_CB (fire_cb)
+IO_CB (writefire_cb)
 {
-  rw_w *rw = RW_OF_WRITE (w);
-
-  rw_write_stop (rw);
-  fill (((struct duplex *)rw)->fd);
-  --turns_left;
+  rw_write_stop (RW_OF_WRITE (w));
+  fill (CHAN_OF_WRITE (w)->fd);
+  --left;
 }
 
 static void
 step_writefire (void)
 {
-  int k;
+  struct chan *c;
 
-  for (k = 0; k < CHUNK; ++k)
-    rw_write_start (&duplexes [(cursor + k) % opt.n].w);
-
+  start_writers ();
   turn_nowait ();
 
-  for (k = 0; k < CHUNK; ++k)
-    drain (duplexes [(cursor + k) % opt.n].to);
+  EACH (c)
+    drain (c->to);
 
-  for (turns_left = CHUNK; turns_left; )
-    turn_wait ();
-
-  cursor = (cursor + CHUNK) % opt.n;
-  done  += CHUNK;
+  wait_for (CHUNK);
+  next_round ();
 }
 
 static void
-w_writefire (void)
+w_writefire (int unused)
 {
-  long ops = ops_or (10000);
-  int *fds, least = 0, k;
-
-  limit_n (2, 0);
-  fds = make_channels (opt.n, SOCKETS);
-  duplexes = calloc (opt.n, sizeof *duplexes);
-
-  for (k = 0; k < opt.n; ++k)
-    {
-      duplexes [k].fd = fds [2 * k];
-      duplexes [k].to = fds [2 * k + 1];
-      setsockopt (fds [2 * k], SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
-      fill (fds [2 * k]);
-      rw_init (&duplexes [k].w, no_cb, fire_cb, fds [2 * k]);
-      rw_read_start (&duplexes [k].w);
-    }
-
-  turn_nowait ();
-  drive_warm (step_writefire, warm (ops));
-  drive (step_writefire, ops);
-  drive_clocked (step_writefire, ops / 4);
+  make_full ();
+  init_rw (no_cb, writefire_cb);
 }
 
 /*****************************************************************************/
@@ -665,64 +450,29 @@ step_nowait (void)
   ++done;
 }
 
-static void
-w_nowait (void)
-{
-  limit_n (1, 0);
-  idle_world (opt.n);
-  drive_warm (step_nowait, warm (0));
-  drive (step_nowait, ops_or (200000));
-  drive_clocked (step_nowait, 20000);
-}
-
 /*****************************************************************************/
-/* scale: n idle sockets and a ring of 100 with "active" bytes in it (100 unless
- * told). One operation: one event, as in ring. Memory: what the library took
- * per idle fd, the watchers themselves not counted.
+/* scale: n idle sockets and a ring of 100 with "active" bytes in it. One operation:
+ * one event, as in ring.
  */
 
 static void
-w_scale (void)
+w_scale (int unused)
 {
-  struct chan *idle;
-  int *fds, k, n, wanted = opt.n, active = opt.active > 1 ? opt.active : 100;
-  long heap, rss, ops = ops_or (100000);
+  int n = opt.n, *fds, k;
 
-  if ((n = fds_available (opt.n + 200) - 200) < wanted)
-    skip ("%d open files needed, %d allowed", wanted + 264, n + 264);
-
-  fds = make_idle (n);
-  idle = new_chans (n);
+  limit_n (1, 200);
+  fds = make_channels (n / 2, SOCKETS);
+  chans = calloc (n, sizeof *chans);
 
   for (k = 0; k < n; ++k)
-    io_init (&idle [k].io, no_cb, fds [k], IO_READ);
-
-  heap = heap_bytes ();
-  rss = rss_bytes ();
-
-  for (k = 0; k < n; ++k)
-    io_start (&idle [k].io);
+    {
+      io_init (&chans [k].io, no_cb, fds [k], IO_READ);
+      io_start (&chans [k].io);
+    }
 
   turn_nowait ();
-  result.bytes_heap = (double)(heap_bytes () - heap) / n;
-  result.bytes_rss = (double)(rss_bytes () - rss) / n;
-
   opt.n = 100;
-  opt.active = active;
-  ring_world (SOCKETS);
-
-  for (k = 0; k < opt.n; ++k)
-    io_init (&chans [k].io, ring_cb, chans [k].fd, IO_READ);
-
-  start_all ();
-
-  for (k = 0; k < active; ++k)
-    put_byte (chans [k * opt.n / active].to);
-
-  drive_warm (step_wait, warm (ops));
-  drive (step_wait, ops);
-  drive_clocked (step_wait, ops / 4);
-  opt.n = wanted;
+  w_ring (SOCKETS);
 }
 
 /*****************************************************************************/
@@ -733,14 +483,6 @@ w_scale (void)
 
 #define TICKS 10
 
-struct mixed
-{
-  struct chan chan;
-  timer_w timeout;
-};
-
-static struct mixed *mixeds;
-
 TIMER_CB (tick_cb)
 {
   timer_start (w, .0015);
@@ -748,39 +490,30 @@ TIMER_CB (tick_cb)
 
 IO_CB (mixed_cb)
 {
-  struct mixed *m = (struct mixed *)w;
+  struct chan *c = (struct chan *)w;
 
-  get_byte (m->chan.fd);
-  timer_start (&m->timeout, 30.);
-  put_byte (m->chan.to);
+  get_byte (c->fd);
+  timer_start (&c->timer, 30.);
+  put_byte (c->to);
   ++done;
 }
 
 static void
-w_mixed (void)
+w_mixed (int unused)
 {
   static timer_w ticks [TICKS];
-  long ops = ops_or (100000);
-  int *fds, k;
+  int k;
 
 #if ONE_TIMER
   skip ("a bare loop has but one timer");
 #endif
-
-  limit_n (2, 0);
-  fds = make_channels (opt.n, SOCKETS);
-
-  if (!(mixeds = calloc (opt.n, sizeof *mixeds)))
-    fail ("calloc");
+  make_chans (SOCKETS);
+  ring (mixed_cb);
 
   for (k = 0; k < opt.n; ++k)
     {
-      mixeds [k].chan.fd = fds [2 * k];
-      mixeds [k].chan.to = fds [(2 * k + 3) % (2 * opt.n)];
-      io_init (&mixeds [k].chan.io, mixed_cb, mixeds [k].chan.fd, IO_READ);
-      io_start (&mixeds [k].chan.io);
-      timer_init (&mixeds [k].timeout, never_cb);
-      timer_start (&mixeds [k].timeout, 30.);
+      timer_init (&chans [k].timer, never_cb);
+      timer_start (&chans [k].timer, 30.);
     }
 
   for (k = 0; k < TICKS; ++k)
@@ -788,13 +521,6 @@ w_mixed (void)
       timer_init (&ticks [k], tick_cb);
       timer_start (&ticks [k], .001 + k * .0001);
     }
-
-  for (k = 0; k < opt.active; ++k)
-    put_byte (mixeds [(long)k * opt.n / opt.active].chan.to);
-
-  drive_warm (step_wait, warm (ops));
-  drive (step_wait, ops);
-  drive_clocked (step_wait, ops / 4);
 }
 
 /*****************************************************************************/
@@ -803,200 +529,47 @@ w_mixed (void)
  * refuses. One operation: one event.
  */
 
-static int
-open_tty (int *to)
+static void
+become_tty (struct chan *c)
 {
   struct termios tio;
-  int fd, master = posix_openpt (O_RDWR | O_NOCTTY | O_CLOEXEC);
 
-  if (master < 0 || grantpt (master) || unlockpt (master)
-      || (fd = open (ptsname (master), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)) < 0)
+  if ((c->to = posix_openpt (O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0 || grantpt (c->to) || unlockpt (c->to)
+      || (c->fd = open (ptsname (c->to), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)) < 0)
     skip ("no pseudo terminal: %s", strerror (errno));
 
-  tcgetattr (fd, &tio);
+  tcgetattr (c->fd, &tio);
   cfmakeraw (&tio);
-  tcsetattr (fd, TCSANOW, &tio);
-  *to = master;
-  return fd;
-}
-
-static int
-open_fifo (int *to)
-{
-  char dir [] = "/tmp/bench.XXXXXX", path [sizeof dir + 8];
-  int fd;
-
-  if (!mkdtemp (dir))
-    fail ("mkdtemp");
-
-  snprintf (path, sizeof path, "%s/fifo", dir);
-
-  if (mkfifo (path, 0600) || (fd = open (path, O_RDWR | O_NONBLOCK | O_CLOEXEC)) < 0)
-    fail ("mkfifo");
-
-  unlink (path);
-  rmdir (dir);
-  *to = fd;
-  return fd;
+  tcsetattr (c->fd, TCSANOW, &tio);
 }
 
 static void
-w_ttys (void)
+become_fifo (struct chan *c)
 {
-  long ops = ops_or (50000);
-  int *tos, k, sv [2];
+  char path [32];
+
+  /* a pipe's end, opened anew for both, is what a FIFO is */
+  snprintf (path, sizeof path, "/proc/self/fd/%d", make_channels (1, PIPES) [0]);
+
+  if ((c->fd = c->to = open (path, O_RDWR | O_NONBLOCK | O_CLOEXEC)) < 0)
+    fail ("FIFO");
+}
+
+static void
+w_ttys (int unused)
+{
+  int k;
 
 #if ONLY_RING
   skip ("IOCB_CMD_POLL refuses ttys");
 #endif
+  make_chans (SOCKETS);
 
-  limit_n (2, 0);
-  chans = new_chans (opt.n);
-  tos = calloc (opt.n, sizeof *tos);
+  for (k = 3; k < opt.n; k += 10)
+    become_tty (&chans [k]);
 
-  for (k = 0; k < opt.n; ++k)
-    if (k % 10 == 3)
-      chans [k].fd = open_tty (&tos [k]);
-    else if (k % 10 == 7)
-      chans [k].fd = open_fifo (&tos [k]);
-    else if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sv))
-      fail ("socketpair");
-    else
-      chans [k].fd = sv [0], tos [k] = sv [1];
+  for (k = 7; k < opt.n; k += 10)
+    become_fifo (&chans [k]);
 
-  for (k = 0; k < opt.n; ++k)
-    {
-      chans [k].to = tos [(k + 1) % opt.n];
-      io_init (&chans [k].io, ring_cb, chans [k].fd, IO_READ);
-    }
-
-  start_all ();
-
-  for (k = 0; k < opt.active; ++k)
-    put_byte (chans [(long)k * opt.n / opt.active].to);
-
-  drive_warm (step_wait, warm (ops));
-  drive (step_wait, ops);
-  drive_clocked (step_wait, ops / 4);
-}
-
-/*****************************************************************************/
-/* pingpong, pingsame: two processes, each with a loop of its own that watches n
- * sockets, throw a byte to and fro over one of them; on two CPUs, or sharing
- * one. One operation: a byte there and back; the "iteration" times are those of
- * single round trips.
- */
-
-/* 0 when there is nothing to read after all: a request that was armed just
- * between a byte's arrival and its wake-up completes twice
- */
-static int
-catch_byte (int fd)
-{
-  char byte;
-  ssize_t res = read (fd, &byte, 1);
-
-  if (res != 1 && (res == 0 || errno != EAGAIN))
-    fail ("the other process");
-
-  return res == 1;
-}
-
-static uint64_t ping_sent;
-
-IO_CB (ping_cb)
-{
-  uint64_t now;
-
-  if (!catch_byte (io_fd (w)))
-    return;
-
-  now = now_ns ();
-  sample (now - ping_sent);
-  ping_sent = now;
-  ++done;
-  put_byte (io_fd (w));
-}
-
-static int over;
-
-IO_CB (pong_cb)
-{
-  char byte;
-  ssize_t res = read (io_fd (w), &byte, 1);
-
-  if (res == 1)
-    put_byte (io_fd (w));
-  else if (!res || errno != EAGAIN)
-    over = 1;
-}
-
-static void
-pong (int fd)
-{
-  io_w w;
-
-  pin (opt.peer_cpu);
-
-  if (!loop_new ())
-    _exit (1);
-
-  idle_world (opt.n - 1);
-  io_init (&w, pong_cb, fd, IO_READ);
-  io_start (&w);
-
-  while (!over)
-    turn_wait ();
-
-  _exit (0);
-}
-
-static void
-w_pingpong (void)
-{
-  long ops = ops_or (20000);
-  int status, *fds;
-  pid_t pid;
-  io_w w;
-
-  limit_n (1, 2);
-  fds = make_channels (1, SOCKETS);
-  loop_del ();
-
-  if ((pid = fork ()) < 0)
-    fail ("fork");
-
-  if (!pid)
-    {
-      close (fds [0]);
-      pong (fds [1]);
-    }
-
-  close (fds [1]);
-
-  if (!loop_new ())
-    fail ("loop");
-
-  idle_world (opt.n - 1);
-  io_init (&w, ping_cb, fds [0], IO_READ);
-  io_start (&w);
-  ping_sent = now_ns ();
-  put_byte (fds [0]);
-
-  drive_warm (step_wait, warm (ops));
-  drive (step_wait, ops);
-  io_stop (&w);
-
-  /* what is edge-triggered might see the last byte and the end as one event */
-  kill (pid, SIGTERM);
-
-  if (waitpid (pid, &status, 0) != pid || !WIFSIGNALED (status))
-    fail ("the other process");
-}
-
-static void
-w_pingsame (void)
-{
-  opt.peer_cpu = opt.cpu;
-  w_pingpong ();
+  ring (ring_cb);
 }

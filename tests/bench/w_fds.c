@@ -1,38 +1,36 @@
 /*
- * w_fds.c - the cost of watching, of loops, and of timers; included by workloads.c
+ * w_fds.c - the cost of watching and of loops; included by bench.c
  */
 
 /*****************************************************************************/
 /* register: n idle sockets are started in one go, in a loop that has been
  * running with one watcher; then a turn, after which all are armed. One
  * operation: one fd. A fresh loop for each round.
+ * burst: the same in a loop that has been running for a while with 100 idle
+ * sockets, polling without waiting: ours has a ring by then.
  */
 
 static void
-expect_event (int fd, int to, io_w *w)
-{
-  put_byte (to);
-
-  for (done = 0; !done; )
-    turn_wait ();
-}
-
-IO_CB (once_cb)
-{
-  get_byte (io_fd (w));
-  done = 1;
-}
-
-static void
-register_all (const int *fds)
+register_round (const int *fds, const int *beside, int nbeside, int polls)
 {
   int k;
+
+  new_loop ();
+
+  for (k = 0; k < nbeside; ++k)
+    {
+      io_init (&chans [opt.n + k].io, no_cb, beside [k], IO_READ);
+      io_start (&chans [opt.n + k].io);
+    }
+
+  while (polls--)
+    turn_nowait ();
 
   section_begin ();
 
   for (k = 0; k < opt.n; ++k)
     {
-      io_init (&chans [k].io, once_cb, fds [k], IO_READ);
+      io_init (&chans [k].io, no_cb, fds [k], IO_READ);
       io_start (&chans [k].io);
     }
 
@@ -40,117 +38,33 @@ register_all (const int *fds)
   section_end (opt.n);
 
   /* they really are armed: the first and the last */
-  expect_event (fds [0], fds [1], &chans [0].io);
-  expect_event (fds [opt.n - 1], fds [opt.n - 2], &chans [opt.n - 1].io);
-}
+  put_byte (fds [1]);
+  wait_for (1);
+  put_byte (fds [opt.n - 2]);
+  wait_for (1);
 
-static void
-register_round (const int *fds, struct chan *first)
-{
-  if (!loop_new ())
-    fail ("loop");
-
-  io_init (&first->io, no_cb, first->fd, IO_READ);
-  io_start (&first->io);
-  turn_nowait ();
-  register_all (fds);
-}
-
-static void
-register_undo (struct chan *first)
-{
-  int k;
-
-  for (k = 0; k < opt.n; ++k)
+  for (k = 0; k < opt.n + nbeside; ++k)
     io_stop (&chans [k].io);
 
-  io_stop (&first->io);
   turn_nowait ();
+  loop_del ();
 }
 
 static void
-w_register (void)
+w_register (int nbeside)
 {
-  struct chan first;
-  int *fds, rounds, round;
+  int *fds, *beside, round;
 
-  limit_n (1, 2);
-  opt.n &= ~1;
-  rounds = rounds_or (opt.n <= 100 ? 15 : opt.n <= 1000 ? 7 : 3);
-  first.fd = make_channels (1, SOCKETS) [0];
-  fds = make_idle (opt.n);
-  chans = new_chans (opt.n);
+  limit_n (1, nbeside + 1);
+  fds    = make_channels (opt.n / 2, SOCKETS);
+  beside = make_channels ((nbeside + 1) / 2, SOCKETS);
+  chans  = calloc (opt.n + nbeside, sizeof *chans);
   loop_del ();
 
-  for (round = 0; round < rounds; ++round)
-    {
-      register_round (fds, &first);
-      register_undo (&first);
+  for (round = 0; round < opt.rounds && !out_of_time (); ++round)
+    register_round (fds, beside, nbeside, nbeside > 1 ? 20000 : 1);
 
-      if (round < rounds - 1)
-        loop_del ();
-
-      if (out_of_time ())
-        break;
-    }
-}
-
-/*****************************************************************************/
-/* burst: the same in a loop that has been running for a while with 100 idle
- * sockets, polling without waiting: ours has a ring by then.
- */
-
-#define BURST_BESIDE 100
-#define BURST_POLLS  20000
-
-static void
-burst_round (const int *fds, const int *beside)
-{
-  int k;
-
-  if (!loop_new ())
-    fail ("loop");
-
-  for (k = 0; k < BURST_BESIDE; ++k)
-    {
-      io_init (&chans [opt.n + k].io, no_cb, beside [k], IO_READ);
-      io_start (&chans [opt.n + k].io);
-    }
-
-  for (k = 0; k < BURST_POLLS; ++k)
-    turn_nowait ();
-
-  register_all (fds);
-}
-
-static void
-w_burst (void)
-{
-  int *fds, *beside, rounds, round, k;
-
-  limit_n (1, BURST_BESIDE);
-  opt.n &= ~1;
-  rounds = rounds_or (opt.n <= 100 ? 15 : opt.n <= 1000 ? 7 : 3);
-  fds = make_idle (opt.n);
-  beside = make_idle (BURST_BESIDE);
-  chans = new_chans (opt.n + BURST_BESIDE);
-  loop_del ();
-
-  for (round = 0; round < rounds; ++round)
-    {
-      burst_round (fds, beside);
-
-      for (k = 0; k < opt.n + BURST_BESIDE; ++k)
-        io_stop (&chans [k].io);
-
-      turn_nowait ();
-
-      if (round < rounds - 1)
-        loop_del ();
-
-      if (out_of_time ())
-        break;
-    }
+  new_loop ();
 }
 
 /*****************************************************************************/
@@ -159,71 +73,36 @@ w_burst (void)
  * 10. One operation: one stop and one start.
  */
 
-static inline struct chan *
-next_chan (int *pos)
-{
-  struct chan *c = chans + *pos;
-
-  if (++*pos == opt.n)
-    *pos = 0;
-
-  return c;
-}
-
 static void
 step_stopstart (void)
 {
-  int k, from = cursor, pos = cursor;
+  struct chan *c;
 
-  for (k = 0; k < CHUNK; ++k)
-    io_stop (&next_chan (&pos)->io);
-
-  turn_nowait ();
-
-  for (k = 0; k < CHUNK; ++k)
-    io_start (&next_chan (&from)->io);
+  EACH (c)
+    io_stop (&c->io);
 
   turn_nowait ();
-  cursor = pos;
-  done += CHUNK;
-}
 
-static void
-w_stopstart (void)
-{
-  limit_n (1, 0);
-  idle_world (opt.n);
-  drive (step_stopstart, ops_or (50000));
-  drive_clocked (step_stopstart, ops_or (50000) / 4);
+  EACH (c)
+    io_start (&c->io);
+
+  turn_nowait ();
+  next_round ();
 }
 
 /* reset: the same with the stop and the start in one iteration, and the fd set
  * anew in between. One operation: one stop, set and start.
  */
-
 static void
 step_reset (void)
 {
   struct chan *c;
-  int k;
 
-  for (k = 0; k < CHUNK; ++k)
-    {
-      c = next_chan (&cursor);
-      io_reset (&c->io, c->fd, IO_READ);
-    }
+  EACH (c)
+    io_reset (&c->io, c->fd, IO_READ);
 
   turn_nowait ();
-  done += CHUNK;
-}
-
-static void
-w_reset (void)
-{
-  limit_n (1, 0);
-  idle_world (opt.n);
-  drive (step_reset, ops_or (50000));
-  drive_clocked (step_reset, ops_or (50000) / 4);
+  next_round ();
 }
 
 /*****************************************************************************/
@@ -233,58 +112,21 @@ w_reset (void)
  */
 
 static void
-cancel (int (*pick) (int))
+w_cancel (int step)
 {
-  int round, rounds = (int)ops_or (500);
+  long round;
 
-  limit_n (1, 0);
-  idle_world (opt.n);
+  idle_world (0);
 
-  for (round = 0; round < rounds && round < opt.n / 2 && !out_of_time (); ++round)
+  for (round = 0; round < opt.ops && round < opt.n / 2 && !out_of_time (); ++round)
     {
-      struct chan *c = chans + pick (round);
+      struct chan *c = chans + ((step < 0 ? opt.n - 1 : 0) + round * step) % opt.n;
 
       section_begin ();
       io_stop (&c->io);
       turn_nowait ();
       section_end (1);
     }
-}
-
-static int
-pick_young (int round)
-{
-  return opt.n - 1 - round;
-}
-
-static int
-pick_old (int round)
-{
-  return round;
-}
-
-static int
-pick_any (int round)
-{
-  return (int)(round * 2654435761ull % (unsigned)opt.n);
-}
-
-static void
-w_cancelyoung (void)
-{
-  cancel (pick_young);
-}
-
-static void
-w_cancelold (void)
-{
-  cancel (pick_old);
-}
-
-static void
-w_cancelany (void)
-{
-  cancel (pick_any);
 }
 
 /*****************************************************************************/
@@ -295,89 +137,98 @@ w_cancelany (void)
 #define GROWTH_STEP 25
 
 static void
-w_growth (void)
+longest_since (uint64_t begin, uint64_t end)
 {
-  FILE *series = opt.series ? fopen (opt.series, "we") : 0;
-  uint64_t t0, t1;
-  int *fds, k;
+  if (end - begin > longest)
+    longest = end - begin;
+}
 
-  if (opt.series && !series)
-    fail (opt.series);
+static void
+w_growth (int unused)
+{
+  int *fds, k = 0, upto;
 
   limit_n (1, 0);
-  fds = make_idle (opt.n);
-  chans = new_chans (opt.n);
+  fds = make_channels (opt.n / 2, SOCKETS);
+  chans = calloc (opt.n, sizeof *chans);
   section_begin ();
-  t0 = now_ns ();
 
-  for (k = 0; k < opt.n; )
+  for (upto = GROWTH_STEP; k < opt.n; upto += GROWTH_STEP)
     {
-      do
+      uint64_t begin = now_ns ();
+
+      for (; k < upto && k < opt.n; ++k)
         {
           io_init (&chans [k].io, no_cb, fds [k], IO_READ);
           io_start (&chans [k].io);
         }
-      while (++k % GROWTH_STEP && k < opt.n);
 
       turn_nowait ();
-      t1 = now_ns ();
-      sample (t1 - t0);
-
-      if (series)
-        fprintf (series, "%d %llu\n", k, (unsigned long long)(t1 - t0));
-
-      t0 = now_ns ();
+      longest_since (begin, now_ns ());
     }
 
   section_end (opt.n);
-
-  if (series)
-    fclose (series);
 }
 
 /*****************************************************************************/
-/* timer: beside n idle sockets, one timer at a time, set to 0.1 - 0.9 ms. One
- * operation: one timer; the "iteration" times are how late they were, and the
- * cost is the median lateness.
+/* memory: bytes for each of n watched fds, in user space and of the kernel, the
+ * watchers and sockets themselves not counted; or, with "active" loops of n fds, for
+ * each loop. Only where nothing else runs.
  */
 
-static uint64_t fired;
-
-TIMER_CB (fired_cb)
+static long
+heap_bytes (void)
 {
-  timer_stop (w);
-  fired = now_ns ();
+  struct mallinfo2 mi = mallinfo2 ();
+
+  return mi.uordblks + mi.hblkhd;
+}
+
+/* objects of the kernel, and the pages of rings, which it has as a file's */
+static long
+kernel_bytes (void)
+{
+  FILE *slabs = fopen ("/proc/slabinfo", "re"), *meminfo = fopen ("/proc/meminfo", "re");
+  char line [256];
+  long sum = 0, number, size;
+
+  if (!slabs || !meminfo)
+    skip ("/proc/slabinfo: %s", strerror (errno));
+
+  while (fgets (line, sizeof line, slabs))
+    if (sscanf (line, "%*s %ld %*d %ld", &number, &size) == 2)
+      sum += number * size;
+
+  while (fgets (line, sizeof line, meminfo))
+    if (sscanf (line, "Cached: %ld", &number) == 1)
+      sum += number * 1024;
+
+  fclose (slabs);
+  fclose (meminfo);
+  return sum;
 }
 
 static void
-w_timer (void)
+w_memory (int unused)
 {
-  timer_w timer;
-  unsigned long seed = 1;
-  long ops = ops_or (400), k;
-  uint64_t due;
+  int all = opt.n * opt.active, k, *fds;
+  long heap, kernel;
 
-  limit_n (1, 0);
-  idle_world (opt.n);
-  timer_init (&timer, fired_cb);
+  limit_n (opt.active, 4 * opt.active);
+  fds   = make_channels (all / 2, SOCKETS);
+  chans = calloc (all, sizeof *chans);
+  heap   = heap_bytes ();
+  kernel = kernel_bytes ();
 
-  for (k = 0; k < ops && !out_of_time (); ++k)
+  for (k = 0; k < opt.active; ++k)
     {
-      unsigned us = 100 + (seed = seed * 1103515245 + 12345, seed >> 16) % 800;
-
-      section_begin ();
-      timer_now ();
-      due = now_ns () + us * 1000;
-      fired = 0;
-      timer_start (&timer, us * 1e-6);
-
-      while (!fired)
-        turn_wait ();
-
-      section_end (0);
-      sample (fired > due ? fired - due : 0);
-      ++result.ops;
+      new_loop ();
+      watch (chans + k * opt.n, fds + k * opt.n, opt.n);
     }
+
+  all = opt.active > 1 ? opt.active : opt.n;
+  bytes_user   = (double)(heap_bytes () - heap) / all;
+  bytes_kernel = (double)(kernel_bytes () - kernel) / all;
 }
 
 /*****************************************************************************/
@@ -387,19 +238,16 @@ w_timer (void)
  * sockets for one turn and exits.
  */
 
-static int *life_fds;
-
 static void
-step_life (void)
+live (void)
 {
   int k;
 
-  if (!loop_new ())
-    fail ("loop");
+  new_loop ();
 
   for (k = 0; k < opt.n; ++k)
     {
-      io_init (&chans [k].io, no_cb, life_fds [k], IO_READ);
+      io_init (&chans [k].io, no_cb, chans [k].fd, IO_READ);
       io_start (&chans [k].io);
     }
 
@@ -411,7 +259,7 @@ step_newdestroy (void)
 {
   int k;
 
-  step_life ();
+  live ();
 
   for (k = 0; k < opt.n; ++k)
     io_stop (&chans [k].io);
@@ -431,7 +279,7 @@ step_exit (void)
 
   if (!pid)
     {
-      step_life ();
+      live ();
       _exit (0);
     }
 
@@ -442,28 +290,8 @@ step_exit (void)
 }
 
 static void
-life (void (*step) (void), long ops)
+w_life (int unused)
 {
-  limit_n (1, 0);
-  life_fds = make_idle (opt.n);
-  chans = new_chans (opt.n);
-  loop_del ();
-  step ();
-  drive (step, ops_or (ops));
-  drive_clocked (step, 10);
-
-  if (!loop_new ())
-    fail ("loop");
-}
-
-static void
-w_newdestroy (void)
-{
-  life (step_newdestroy, 200);
-}
-
-static void
-w_exit (void)
-{
-  life (step_exit, 100);
+  make_chans (SOCKETS);
+  step_newdestroy ();
 }

@@ -1,5 +1,5 @@
 /*
- * w_libev.c - what only libev has a name for; included by workloads.c
+ * w_libev.c - what only libev has a name for; included by bench.c
  */
 
 #ifdef EV_VERSION_MAJOR
@@ -11,14 +11,14 @@
 
 #define THREAD_FDS 10
 
-struct thread
+static struct thread
 {
   pthread_t id;
   struct ev_loop *loop;
   ev_io io [THREAD_FDS];
   int to [THREAD_FDS];
   long left;
-};
+} *threads;
 
 static void
 thread_cb (struct ev_loop *loop, ev_io *w, int revents)
@@ -35,14 +35,12 @@ thread_cb (struct ev_loop *loop, ev_io *w, int revents)
 static void *
 thread_run (void *arg)
 {
-  struct thread *t = arg;
-
-  ev_run (t->loop, 0);
+  ev_run (((struct thread *)arg)->loop, 0);
   return 0;
 }
 
 static void
-threads_run (struct thread *threads, long ops)
+threads_run (long ops)
 {
   int k;
 
@@ -57,10 +55,9 @@ threads_run (struct thread *threads, long ops)
 }
 
 static void
-w_threads (void)
+w_threads (int unused)
 {
-  struct thread *threads;
-  long ops = ops_or (200000) / opt.n;
+  long ops = opt.ops / opt.n;
   int k, i;
 
   limit_n (2 * THREAD_FDS + 3, 0);
@@ -70,9 +67,7 @@ w_threads (void)
     {
       int *fds = make_channels (THREAD_FDS, SOCKETS);
 
-      if (!loop_new ())
-        fail ("loop");
-
+      new_loop ();
       threads [k].loop = loop;
 
       for (i = 0; i < THREAD_FDS; ++i)
@@ -86,9 +81,9 @@ w_threads (void)
       put_byte (fds [1]);
     }
 
-  threads_run (threads, 1500);
+  threads_run (1500);
   section_begin ();
-  threads_run (threads, ops);
+  threads_run (ops);
   section_end (ops * opt.n);
 }
 
@@ -131,17 +126,14 @@ async_round (long ops)
 }
 
 static void
-w_async (void)
+w_async (int unused)
 {
-  long ops = ops_or (20000);
   int k;
 
   for (k = 0; k < 2; ++k)
     {
-      if (!loop_new ())
-        fail ("loop");
-
-      idle_world (opt.n);
+      new_loop ();
+      idle_world (0);
       side [k].loop = loop;
       ev_async_init (&side [k].w, async_cb);
       ev_async_start (loop, &side [k].w);
@@ -149,8 +141,8 @@ w_async (void)
 
   async_round (100);
   section_begin ();
-  async_round (ops);
-  section_end (ops);
+  async_round (opt.ops);
+  section_end (opt.ops);
 }
 
 /*****************************************************************************/
@@ -159,77 +151,57 @@ w_async (void)
 static void
 signal_cb (struct ev_loop *loop, ev_signal *w, int revents)
 {
+  --left;
   ++done;
 }
 
 static void
 step_signal (void)
 {
-  long want = done + 1;
-
   kill (getpid (), SIGUSR1);
-
-  while (done < want)
-    turn_wait ();
+  wait_for (1);
 }
 
 static void
-w_signal (void)
+w_signal (int unused)
 {
   static ev_signal w;
-  long ops = ops_or (20000);
 
-  idle_world (opt.n);
+  idle_world (0);
   ev_signal_init (&w, signal_cb, SIGUSR1);
   ev_signal_start (loop, &w);
-  drive_warm (step_signal, 100);
-  drive (step_signal, ops);
-  drive_clocked (step_signal, ops / 4);
 }
 
 /*****************************************************************************/
 /* embed: the ring in a loop that is embedded in one on epoll. One operation: one event. */
 
 static void
-w_embed (void)
+w_embed (int unused)
 {
   static ev_embed embed;
-  long ops = ops_or (100000);
-  int k;
 
   if (!(ev_backend (loop) & ev_embeddable_backends ()))
     skip ("this backend cannot be embedded");
 
-  ring_world (SOCKETS);
-
-  for (k = 0; k < opt.n; ++k)
-    {
-      io_init (&chans [k].io, ring_cb, chans [k].fd, IO_READ);
-      io_start (&chans [k].io);
-    }
-
-  put_byte (chans [opt.n - 1].to);
+  w_ring (SOCKETS);
   turn_nowait ();
   ev_embed_init (&embed, 0, loop);
   loop = ev_loop_new (EVBACKEND_EPOLL | EVFLAG_NOENV);
   ev_embed_start (loop, &embed);
-  drive_warm (step_wait, warm (ops));
-  drive (step_wait, ops);
-  drive_clocked (step_wait, ops / 4);
-  loop = embed.other;
 }
 
 #else
 
 static void
-w_libev (void)
+w_libev (int unused)
 {
   skip ("libev's");
 }
 
-# define w_threads w_libev
-# define w_async   w_libev
-# define w_signal  w_libev
-# define w_embed   w_libev
+# define w_threads   w_libev
+# define w_async     w_libev
+# define w_signal    w_libev
+# define w_embed     w_libev
+# define step_signal 0
 
 #endif

@@ -1,209 +1,145 @@
 /*
- * w_net.c - connections; included by workloads.c
+ * w_net.c - connections; included by bench.c
+ *
+ * The far ends are plain system calls in the same process, so nothing depends on
+ * scheduling.
  */
+
+static struct sockaddr_in address;
+static int listener;
+
+/* on the loopback interface, port chosen by the kernel */
+static int
+make_listener (void)
+{
+  socklen_t len = sizeof address;
+
+  listener = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  address  = (struct sockaddr_in) { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+
+  if (listener < 0 || bind (listener, (struct sockaddr *)&address, len) || listen (listener, 4096)
+      || getsockname (listener, (struct sockaddr *)&address, &len))
+    fail ("listen");
+
+  return listener;
+}
+
+static int
+make_client (int flags)
+{
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+
+  if (fd < 0 || (connect (fd, (struct sockaddr *)&address, sizeof address) && errno != EINPROGRESS))
+    fail ("connect");
+
+  return fd;
+}
+
+static int
+accept_client (void)
+{
+  int fd = accept4 (listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+  if (fd < 0 && errno != EAGAIN)
+    fail ("accept4");
+
+  return fd;
+}
+
+/* leaves no connection in TIME_WAIT behind */
+static void
+close_hard (int fd)
+{
+  struct linger linger = { 1, 0 };
+
+  setsockopt (fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+  close (fd);
+}
+
+/* some libraries need a watcher's memory until the next turn: it goes round */
+#define CONNS 4000
+
+static struct chan *
+new_conn (io_cb *cb, int fd, int mask)
+{
+  static struct chan conns [CONNS];
+  static int next;
+  struct chan *c = conns + next++ % CONNS;
+
+  io_init (&c->io, cb, fd, mask);
+  io_start (&c->io);
+  return c;
+}
 
 /*****************************************************************************/
 /* accept: beside n idle sockets, a round of "active" TCP connections: connect;
  * the loop accepts and starts a watcher for each; the requests are written; the
- * loop reads them, answers and closes; the answers are read. The clients are
- * plain system calls in the same process, so nothing depends on scheduling.
- * acceptburst: the same, the requests being there before the loop turns.
- * One operation: one connection.
+ * loop reads them, answers and closes; the answers are read. One operation: one
+ * connection.
  */
-
-struct conn { io_w io; };
-
-/* some libraries need the memory until the next turn: it goes round */
-#define CONNS 4000
-
-static struct conn conns [CONNS];
-static int conn_next;
-static long accepted;
 
 static const char request [] = "GET / HTTP/1.0\r\nHost: localhost\r\n\r\n";
 static const char answer [] = "HTTP/1.0 200 OK\r\nContent-Length: 12\r\n\r\nHello world\n";
+
+static int *clients;
 
 IO_CB (request_cb)
 {
   char buf [512];
 
-  if (read (io_fd (w), buf, sizeof buf) != sizeof request - 1)
+  if (read (io_fd (w), buf, sizeof buf) != sizeof request - 1
+      || write (io_fd (w), answer, sizeof answer - 1) != sizeof answer - 1)
     fail ("request");
-
-  if (write (io_fd (w), answer, sizeof answer - 1) != sizeof answer - 1)
-    fail ("answer");
 
   io_close (w);
   ++done;
+  --left;
 }
 
 IO_CB (accept_cb)
 {
   int fd;
 
-  while ((fd = accept4 (io_fd (w), 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+  while ((fd = accept_client ()) >= 0)
     {
-      struct conn *c = conns + conn_next++ % CONNS;
-
-      io_init (&c->io, request_cb, fd, IO_READ);
-      io_start (&c->io);
-      ++accepted;
+      new_conn (request_cb, fd, IO_READ);
+      --left;
     }
-
-  if (errno != EAGAIN)
-    fail ("accept4");
-}
-
-static struct sockaddr_in address;
-static int *clients;
-static int request_early;
-
-static void
-client_ask (int fd)
-{
-  if (write (fd, request, sizeof request - 1) != sizeof request - 1)
-    fail ("client write");
-}
-
-static void
-client_end (int fd)
-{
-  char buf [512];
-
-  if (read (fd, buf, sizeof buf) != sizeof answer - 1)
-    fail ("client read");
-
-  close_hard (fd);
 }
 
 static void
 step_accept (void)
 {
-  long want = done + opt.active;
+  char buf [512];
   int k;
 
-  accepted = 0;
+  for (k = 0; k < opt.active; ++k)
+    clients [k] = make_client (0);
+
+  wait_for (opt.active);
+
+  for (k = 0; k < opt.active; ++k)
+    if (write (clients [k], request, sizeof request - 1) != sizeof request - 1)
+      fail ("client write");
+
+  wait_for (opt.active);
 
   for (k = 0; k < opt.active; ++k)
     {
-      clients [k] = make_client (&address);
+      if (read (clients [k], buf, sizeof buf) != sizeof answer - 1)
+        fail ("client read");
 
-      if (request_early)
-        client_ask (clients [k]);
+      close_hard (clients [k]);
     }
-
-  while (accepted < opt.active)
-    turn_wait ();
-
-  if (!request_early)
-    for (k = 0; k < opt.active; ++k)
-      client_ask (clients [k]);
-
-  while (done < want)
-    turn_wait ();
-
-  for (k = 0; k < opt.active; ++k)
-    client_end (clients [k]);
 }
 
 static void
-accept_some (int default_active, long ops)
+w_accept (int unused)
 {
-  struct chan listener;
-
-  if (opt.active <= 1)
-    opt.active = default_active;
-
-  if (opt.active > CONNS / 4)
-    opt.active = CONNS / 4;
-
   limit_n (1, 2 * opt.active + 1);
-  listener.fd = make_listener (&address);
   clients = calloc (opt.active, sizeof *clients);
-  idle_world (opt.n);
-  io_init (&listener.io, accept_cb, listener.fd, IO_READ);
-  io_start (&listener.io);
-
-  drive_warm (step_accept, 1000 + ops / 20);
-  drive (step_accept, ops);
-  drive_clocked (step_accept, ops / 4);
-  io_stop (&listener.io);
-}
-
-static void
-w_accept (void)
-{
-  accept_some (10, ops_or (5000));
-}
-
-static void
-w_acceptburst (void)
-{
-  request_early = 1;
-  accept_some (500, ops_or (5000));
-}
-
-/*****************************************************************************/
-/* closeidle: n idle TCP connections whose far ends another process holds; all
- * are stopped and closed in one go, then the loop turns. One operation: one
- * connection. A fresh loop for each round. As a file that is still referenced
- * by the kernel is closed later and by someone else, the time until the far side
- * has seen the end of all connections is measured, too.
- */
-
-static void
-closeidle_round (void)
-{
-  struct far far;
-  int *fds = make_connections (opt.n, &far), k;
-  uint64_t begin;
-
-  if (!loop_new ())
-    fail ("loop");
-
-  for (k = 0; k < opt.n; ++k)
-    {
-      io_init (&chans [k].io, no_cb, fds [k], IO_READ);
-      io_start (&chans [k].io);
-    }
-
-  turn_nowait ();
-  turn_nowait ();
-
-  begin = now_ns ();
-  section_begin ();
-
-  for (k = 0; k < opt.n; ++k)
-    io_close (&chans [k].io);
-
-  turn_nowait ();
-  section_end (opt.n);
-  far_wait (&far);
-  result.seen_ns = (double)(now_ns () - begin) / opt.n;
-  free (fds);
-  far_close (&far);
-}
-
-static void
-w_closeidle (void)
-{
-  int rounds, round;
-
-  limit_n (1, 8);
-  chans = new_chans (opt.n);
-  loop_del ();
-  rounds = rounds_or (opt.n <= 1000 ? 5 : 1);
-
-  for (round = 0; round < rounds; ++round)
-    {
-      closeidle_round ();
-
-      if (out_of_time ())
-        break;
-
-      if (round < rounds - 1)
-        loop_del ();
-    }
+  idle_world (0);
+  new_conn (accept_cb, make_listener (), IO_READ);
 }
 
 /*****************************************************************************/
@@ -212,8 +148,6 @@ w_closeidle (void)
  */
 
 #define CONNECTS 10
-
-static int connecting;
 
 IO_CB (connect_cb)
 {
@@ -224,48 +158,30 @@ IO_CB (connect_cb)
     fail ("connect");
 
   io_close (w);
-  --connecting;
+  --left;
 }
-
-static int connect_listener;
 
 static void
 step_connect (void)
 {
-  int k, fd;
+  int k;
 
   for (k = 0; k < CONNECTS; ++k)
-    {
-      struct conn *c = conns + conn_next++ % CONNS;
+    new_conn (connect_cb, make_client (SOCK_NONBLOCK), IO_WRITE);
 
-      if ((fd = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) < 0
-          || !connect (fd, (struct sockaddr *)&address, sizeof address) || errno != EINPROGRESS)
-        fail ("connect");
-
-      io_init (&c->io, connect_cb, fd, IO_WRITE);
-      io_start (&c->io);
-    }
-
-  for (connecting = CONNECTS; connecting; )
-    turn_wait ();
+  wait_for (CONNECTS);
 
   for (k = 0; k < CONNECTS; ++k)
-    close_hard (accept_blocking (connect_listener));
+    close_hard (accept_client ());
 
   done += CONNECTS;
 }
 
 static void
-w_connect (void)
+w_connect (int unused)
 {
-  long ops = ops_or (10000);
-
-  limit_n (1, 2 * CONNECTS + 1);
-  connect_listener = make_listener (&address);
-  idle_world (opt.n);
-  drive_warm (step_connect, 300);
-  drive (step_connect, ops);
-  drive_clocked (step_connect, ops / 4);
+  idle_world (0);
+  make_listener ();
 }
 
 /*****************************************************************************/
@@ -284,42 +200,32 @@ IO_CB (end_cb)
     fail ("end");
 
   io_close (w);
-  ++done;
+  --left;
 }
 
 static void
-w_ends (void)
+w_ends (int unused)
 {
-  long ops = ops_or (10000), round;
-  int *fds, k;
+  long round;
+  int k;
 
-  limit_n (1, 2 * ENDS);
-  idle_world (opt.n);
+  idle_world (0);
 
-  for (round = 0; round * ENDS < ops && !out_of_time (); ++round)
+  for (round = 0; round * ENDS < opt.ops && !out_of_time (); ++round)
     {
-      struct conn *c = conns + conn_next % CONNS;
-
-      conn_next += ENDS;
-      fds = make_channels (ENDS, SOCKETS);
+      int *fds = make_channels (ENDS, SOCKETS);
 
       for (k = 0; k < ENDS; ++k)
-        {
-          io_init (&c [k].io, end_cb, fds [2 * k], IO_READ);
-          io_start (&c [k].io);
-        }
+        new_conn (end_cb, fds [2 * k], IO_READ);
 
       turn_nowait ();
       turn_nowait ();
-      done = 0;
       section_begin ();
 
       for (k = 0; k < ENDS; ++k)
         close (fds [2 * k + 1]);
 
-      while (done < ENDS)
-        turn_wait ();
-
+      wait_for (ENDS);
       turn_nowait ();
       section_end (ENDS);
       free (fds);
@@ -327,69 +233,105 @@ w_ends (void)
 }
 
 /*****************************************************************************/
-/* timeouts: n idle TCP connections, each with a timer; all expire at the same
- * time, and what expires is stopped and closed. One operation: one connection;
- * from the first expiry to the last.
+/* closeidle: n idle TCP connections; all are stopped and closed in one go, then the
+ * loop turns. One operation: one connection. A fresh loop for each round.
+ * timeouts: each of them has a timer; all expire at the same time, and what expires
+ * is stopped and closed. One operation: one connection; from the first expiry to the
+ * last.
  */
 
-struct client
+static void
+connect_all (void)
 {
-  io_w io;
-  timer_w timer;
-};
+  int k;
+
+  limit_n (2, 8);
+  make_listener ();
+  chans = calloc (opt.n, sizeof *chans);
+
+  for (k = 0; k < opt.n; ++k)
+    {
+      chans [k].to = make_client (0);
+
+      if ((chans [k].fd = accept_client ()) < 0)
+        fail ("accept");
+    }
+
+  init_all (no_cb);
+  start_all ();
+  turn_nowait ();
+  turn_nowait ();
+}
 
 TIMER_CB (timeout_cb)
 {
-  struct client *c = (struct client *)((char *)w - offsetof (struct client, timer));
+  struct chan *c = (struct chan *)((char *)w - offsetof (struct chan, timer));
 
-  if (!done)
+  if (left == opt.n)
     section_begin ();
 
   timer_stop (w);
   io_close (&c->io);
-  ++done;
+  --left;
 }
 
 static void
-w_timeouts (void)
+time_out (void)
 {
-  struct client *c;
-  struct far far;
-  int *fds, k;
+  int k;
 
-#if ONE_TIMER
-  skip ("a bare loop has but one timer");
-#endif
-
-  limit_n (1, 8);
-  loop_del ();
-  fds = make_connections (opt.n, &far);
-
-  if (!loop_new () || !(c = calloc (opt.n, sizeof *c)))
-    fail ("loop");
-
-  for (k = 0; k < opt.n; ++k)
-    {
-      io_init (&c [k].io, no_cb, fds [k], IO_READ);
-      io_start (&c [k].io);
-    }
-
-  turn_nowait ();
-  turn_nowait ();
   timer_now ();
 
   for (k = 0; k < opt.n; ++k)
     {
-      timer_init (&c [k].timer, timeout_cb);
-      timer_start (&c [k].timer, .1);
+      timer_init (&chans [k].timer, timeout_cb);
+      timer_start (&chans [k].timer, .1);
     }
 
-  for (done = 0; done < opt.n; )
-    turn_wait ();
+  wait_for (opt.n);
+}
 
-  turn_nowait ();
-  section_end (opt.n);
-  far_close (&far);
+static void
+close_all (void)
+{
+  int k;
+
+  section_begin ();
+
+  for (k = 0; k < opt.n; ++k)
+    io_close (&chans [k].io);
+}
+
+static void
+w_ending (int timeouts)
+{
+  char byte;
+  int round, k;
+
+#if ONE_TIMER
+  if (timeouts)
+    skip ("a bare loop has but one timer");
+#endif
+
+  for (round = 0; round < opt.rounds && !out_of_time (); ++round)
+    {
+      loop_del ();
+      new_loop ();
+      connect_all ();
+      (timeouts ? time_out : close_all) ();
+      turn_nowait ();
+      section_end (opt.n);
+
+      for (k = 0; k < opt.n; ++k)
+        {
+          if (read (chans [k].to, &byte, 1))
+            fail ("end");
+
+          close_hard (chans [k].to);
+        }
+
+      close (listener);
+    }
 }
 
 /*****************************************************************************/
@@ -401,16 +343,13 @@ w_timeouts (void)
 
 #define BLOCK 8192
 
-struct proxy
+static struct proxy
 {
   rw_w in, out;
   int in_fd, out_fd, source, sink;
   int have, sent; /* bytes in the buffer, and of these written */
   char buf [BLOCK];
-};
-
-static struct proxy *proxies;
-static long delivered;
+} *proxies;
 
 static void
 proxy_write (struct proxy *p)
@@ -454,50 +393,36 @@ IO_CB (proxy_out_cb)
     }
 }
 
-IO_CB (proxy_back_cb)
-{
-  fail ("data on the way back");
-}
-
-static void
-sink_drain (struct proxy *p)
-{
-  char buf [BLOCK];
-  ssize_t res;
-
-  while ((res = read (p->sink, buf, sizeof buf)) > 0)
-    delivered += res;
-}
-
 static void
 step_proxy (void)
 {
   static const char block [BLOCK];
+  long delivered = 0;
   int k;
 
   for (k = 0; k < CHUNK; ++k)
     if (write (proxies [(cursor + k) % opt.n].source, block, BLOCK) != BLOCK)
       fail ("source");
 
-  for (delivered = 0; delivered < (long)CHUNK * BLOCK; )
+  while (delivered < (long)CHUNK * BLOCK)
     {
       turn_wait ();
 
       for (k = 0; k < CHUNK; ++k)
-        sink_drain (&proxies [(cursor + k) % opt.n]);
+        delivered += drain (proxies [(cursor + k) % opt.n].sink);
     }
 
-  cursor = (cursor + CHUNK) % opt.n;
-  done += CHUNK;
+  next_round ();
 }
 
 static void
-proxy_world (void)
+w_proxy (int unused)
 {
-  int *fds = make_channels (2 * opt.n, SOCKETS), k, small = 4096;
+  int *fds, k, small = 4096;
 
-  if (!(proxies = calloc (opt.n, sizeof *proxies)))
-    fail ("calloc");
+  limit_n (4, 0);
+  fds = make_channels (2 * opt.n, SOCKETS);
+  proxies = calloc (opt.n, sizeof *proxies);
 
   for (k = 0; k < opt.n; ++k)
     {
@@ -509,21 +434,54 @@ proxy_world (void)
       p->sink   = fds [4 * k + 3];
       setsockopt (p->out_fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
       rw_init (&p->in, proxy_in_cb, no_cb, p->in_fd);
-      rw_init (&p->out, proxy_back_cb, proxy_out_cb, p->out_fd);
+      rw_init (&p->out, no_cb, proxy_out_cb, p->out_fd);
       rw_read_start (&p->in);
       rw_read_start (&p->out);
     }
 }
 
-static void
-w_proxy (void)
+/*****************************************************************************/
+/* server: answers requests until the last connection has ended; for load.c. The
+ * longest iteration is CPU time, so without sleep.
+ */
+
+static int serving;
+
+IO_CB (serve_cb)
 {
-  long ops = ops_or (20000);
+  char buf [512];
 
-  limit_n (4, 0);
+  if (read (io_fd (w), buf, sizeof buf) <= 0)
+    {
+      io_close (w);
+      --serving;
+    }
+  else if (write (io_fd (w), answer, sizeof answer - 1) != sizeof answer - 1)
+    fail ("answer");
+}
 
-  proxy_world ();
-  drive_warm (step_proxy, warm (ops));
-  drive (step_proxy, ops);
-  drive_clocked (step_proxy, ops / 4);
+IO_CB (serve_accept_cb)
+{
+  int fd;
+
+  while ((fd = accept_client ()) >= 0)
+    {
+      new_conn (serve_cb, fd, IO_READ);
+      ++serving;
+    }
+}
+
+static void
+w_server (int unused)
+{
+  new_conn (serve_accept_cb, make_listener (), IO_READ);
+
+  do
+    {
+      uint64_t begin = clock_ns (CLOCK_THREAD_CPUTIME_ID);
+
+      turn_wait ();
+      longest_since (begin, clock_ns (CLOCK_THREAD_CPUTIME_ID));
+    }
+  while (serving);
 }

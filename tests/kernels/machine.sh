@@ -59,9 +59,11 @@ begin_initramfs ()
   cp "$kernels_dir/init" "$fs/"
 }
 
+# the same files make the same image: where the kernel puts things depends on it
 end_initramfs ()
 {
-  (cd "$fs" && find . | cpio --quiet -o -H newc -R 0:0 | gzip -1) >"$work/initramfs"
+  find "$fs" -exec touch -h -d @0 {} +
+  (cd "$fs" && find . | sort | cpio --quiet --reproducible -o -H newc -R 0:0 | gzip -1n) >"$work/initramfs"
   rm -rf "$fs"
 }
 

@@ -29,23 +29,13 @@ stats (void)
   return s;
 }
 
-static void
-event (probe *p)
-{
-  int before = p->count;
-
-  put (p->peer);
-  run_until (p->count, >, before);
-}
-
 /* reading and writing by turns: changes that follow events, and would each cost an epoll_ctl on epoll */
 static void
 event_and_change (probe *p)
 {
-  event (p);
+  ping (p);
   change (p, EV_WRITE);
-  p->count = 0;
-  run_until (p->count, >, 0);
+  told (p, EV_WRITE);
   change (p, EV_READ);
   poll_once ();
 }
@@ -97,34 +87,6 @@ TEST (statistics_fill_as_much_as_the_program_has_room_for, RING)
     }
 }
 
-TEST (nothing_is_in_flight_when_all_is_stopped, RING)
-{
-  int i, tries = 0;
-
-  gather (0, 50);
-  serve (0, 50);
-  poll_once ();
-  must_be (stats ().completed, >=, 50);
-  must_be (stats ().in_flight, >=, 50);
-
-  for (i = 0; i < 50; ++i)
-    {
-      if (i & 1)
-        put (crowd [i]->peer); /* its request completes before it is cancelled */
-
-      stop (crowd [i]);
-    }
-
-  while (stats ().in_flight)
-    {
-      must_be (++tries, <, patience ());
-      pause_for (1);
-      poll_once ();
-    }
-
-  must_be (stats ().cancelled, >=, 50);
-}
-
 TEST (ring_has_room_for_as_many_requests_as_have_come_to_their_end, COLD)
 {
   int i;
@@ -148,7 +110,7 @@ TEST (counters_of_a_forked_child_start_at_zero, RING)
   talk (p, 3);
   must_be (stats ().submitted, >, 0);
 
-  if (!(pid = child ()))
+  for_child (pid)
     {
       struct ev_linuxaio_stats s;
 
@@ -159,7 +121,6 @@ TEST (counters_of_a_forked_child_start_at_zero, RING)
       s = stats ();
       must_be (s.submitted + s.cancelled + s.rings, ==, 0);
       must_be (s.epoll_fds, ==, 1);
-      leave ();
     }
 
   ends_well (pid);
@@ -178,21 +139,21 @@ TEST (first_ring_is_made_when_the_loop_has_handled_enough, COLD)
   gather (0, 4);
 
   for (i = 0; i < 19; ++i)
-    event (crowd [i & 1]);
+    ping (crowd [i & 1]);
 
   must_be (stats ().rings, ==, 0);
   must_be (stats ().epoll_waiting, ==, 4);
   must_be (fault_calls [FAULT_getsockopt], ==, 0); /* nobody asks what they are, as long as there is no ring for them */
 
   for (i = 0; i < 5; ++i)
-    event (crowd [i & 1]);
+    ping (crowd [i & 1]);
 
   must_be (stats ().rings, ==, 1);
   must_be (stats ().ring_requests, ==, (unsigned)knob_first);
   must_be (stats ().ring_fds, ==, 2);
 
   /* the others follow as they have events, or are changed */
-  event (crowd [2]);
+  ping (crowd [2]);
   restart (crowd [3], crowd [3]->io.fd, EV_READ);
   poll_once ();
   poll_once ();
@@ -206,8 +167,8 @@ TEST (new_fd_is_in_the_ring_at_once, RING)
   probe *p = reader (), *t = terminal_reader (), *other;
   int tries = 0, calls = 0, before, i;
 
-  event (p);
-  event (t);
+  ping (p);
+  ping (t);
   must_be (stats ().ring_fds, ==, 1);
   change (t, EV_WRITE);
   poll_once ();
@@ -243,7 +204,7 @@ TEST (epoll_is_looked_at_beside_a_closed_fd, RING)
     {
       probe *closed = reader (), *terminal;
 
-      event (closed);
+      ping (closed);
       close (closed->io.fd);
       poll_once ();
 
@@ -296,7 +257,7 @@ TEST (epoll_is_told_once_of_what_is_new_to_it, COLD | MIXED)
   unsigned long told;
   int i;
 
-  event (p);
+  ping (p);
   told = fault_told;
 
   for (i = 0; i < 10; ++i)
@@ -326,7 +287,7 @@ TEST (watched_without_changes_epoll_is_chosen, MIXED)
   knob_worth = 1;
 
   for (i = 0; i < 100; ++i)
-    event (p);
+    ping (p);
 
   must_be (stats ().rings, ==, 0);
   must_be (stats ().epoll_chosen, ==, 1);
@@ -345,7 +306,7 @@ TEST (fd_that_is_changed_after_its_events_moves_to_a_ring_and_back, MIXED)
   must_be (stats ().ring_fds, ==, 1);
 
   for (i = 0; i < LONG && stats ().ring_fds; ++i)
-    event (p);
+    ping (p);
 
   must_be (stats ().epoll_chosen, ==, 1);
   must_be (stats ().rings, ==, 1);
@@ -357,7 +318,7 @@ TEST (change_without_an_event_says_nothing, MIXED)
   int i;
 
   fill (p->io.fd);
-  event (p);
+  ping (p);
 
   for (i = 0; i < 100; ++i)
     {
@@ -404,7 +365,7 @@ TEST (one_shot_use_needs_no_cancel, RING)
 
   for (i = 0; i < 50; ++i)
     {
-      event (p);
+      ping (p);
       stop (p);
       poll_once ();
       start (p);
@@ -413,7 +374,7 @@ TEST (one_shot_use_needs_no_cancel, RING)
     }
 
   /* also if it is set anew then */
-  event (p);
+  ping (p);
   restart (p, p->io.fd, EV_READ);
   poll_once ();
   must_be (stats ().ring_fds, ==, 1);
@@ -435,9 +396,9 @@ TEST (interest_that_comes_and_goes_beside_another_needs_no_cancel, RING)
   for (i = 0; i < 50; ++i)
     {
       stop (w);
-      event (p);
+      ping (p);
       start (w);
-      event (p);
+      ping (p);
     }
 
   must_be (w->count, ==, 0);
@@ -575,7 +536,7 @@ TEST (file_is_judged_again_when_its_number_is_set_anew, RING)
   poll_once ();
   must_be (stats ().ring_fds, ==, 1);
   p->peer = pair [1];
-  event (p);
+  ping (p);
   world_unmake (&timer);
 }
 
@@ -592,7 +553,7 @@ TEST (write_interest_beside_a_read_is_asked_about_before_the_kernel_is_told, COL
   start (w);
   run_until (w->count, ==, 1);
   stop (w);
-  event (p);
+  ping (p);
   must_be (stats ().probe_calls, ==, 0);
 
   start (w);
@@ -602,7 +563,7 @@ TEST (write_interest_beside_a_read_is_asked_about_before_the_kernel_is_told, COL
   must_be (stats ().probe_hits, ==, 1);
 
   /* asked in vain: the kernel is told */
-  event (p);
+  ping (p);
   fill (p->io.fd);
   start (w);
   settle (EV_A);
@@ -620,7 +581,7 @@ TEST (write_interest_beside_a_read_is_asked_about_before_the_kernel_is_told, COL
   for (i = 0; i < LONG && stats ().probe_calls == before; ++i)
     {
       stop (w);
-      event (p);
+      ping (p);
       w->count = 0;
       start (w);
       run_until (w->count, ==, 1);
@@ -630,12 +591,12 @@ TEST (write_interest_beside_a_read_is_asked_about_before_the_kernel_is_told, COL
   must_be (stats ().probe_calls, ==, before + 1);
 
   /* not the other way round */
-  event (p);
+  ping (p);
   stop (p);
   run_until (w->count, >, 5);
   before = stats ().probe_calls;
   start (p);
-  event (p);
+  ping (p);
   must_be (stats ().probe_calls, ==, before);
 }
 
