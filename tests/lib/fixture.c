@@ -28,7 +28,7 @@ static pid_t owner;      /* of the temporary directory */
 int
 patience (void)
 {
-  return 4000 * patience_factor ();
+  return 8000 * patience_factor (); /* kernel workers of a busy host have been seen to take 4 s */
 }
 
 int
