@@ -112,25 +112,6 @@ TEST (peer_sees_the_end_while_a_callback_blocks, ALL)
     }
 }
 
-static void
-close_on_timeout_cb (EV_P_ ev_timer *w, int revents)
-{
-  (void)loop, (void)revents;
-  expect_closed ((probe *)w->data);
-}
-
-TEST (peer_sees_the_end_of_a_connection_that_timed_out, ALL)
-{
-  probe *p = watch_socket (EV_READ);
-  ev_timer timer;
-
-  settle (EV_A);
-  ev_timer_init (&timer, close_on_timeout_cb, 0.01, 0.);
-  timer.data = p;
-  ev_timer_start (EV_A_ &timer);
-  run_until (!ev_is_active (&timer));
-}
-
 /*****************************************************************************/
 /* names are free at once */
 
@@ -227,7 +208,6 @@ TEST (stopping_a_watcher_leaves_errno_as_it_was, ALL)
 static void
 close_first_cb (EV_P_ ev_io *w, int revents)
 {
-  (void)loop, (void)revents;
   close (w->fd);
   ev_set_cb (w, probe_cb);
 }

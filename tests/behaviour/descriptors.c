@@ -91,10 +91,12 @@ serve (int fd, void (*ready) (void), void (*consume) (void), int once)
   stop (p);
 }
 
+/* the first end has number 0, which is a number like others */
 static void
 serve_kind (int kind, int end)
 {
   world_init (SLOTS);
+  close (0);
   must (world_open (0, kind));
   slot = end ? world [0].sibling : 0;
   serve (world [slot].fd, write_to_it, read_all, 0);
@@ -120,32 +122,6 @@ KIND (signal_fd       , WORLD_SIGNALFD   , 0)
 KIND (timer_fd        , WORLD_TIMERFD    , 0)
 KIND (other_epoll     , WORLD_EPOLL      , 0)
 KIND (inotify         , WORLD_INOTIFY    , 0)
-
-/* the same number, ever other kinds; and 0 is a number like others */
-TEST (one_number_serves_all_kinds_in_turn, ALL)
-{
-  static const int kinds [] = {
-    WORLD_STREAM, WORLD_PTY, WORLD_PIPE, WORLD_EVENTFD, WORLD_TCP, WORLD_FIFO, WORLD_LISTEN, WORLD_TIMERFD, WORLD_UDP
-  };
-  int number, i;
-
-  for (number = 0; number <= 100; number += 100)
-    {
-      world_init (SLOTS);
-      must (world_open (0, WORLD_STREAM));
-      onto (world [0].fd, number);
-      world [0].fd = number;
-
-      for (i = 0; i < 2 * 9; ++i)
-        {
-          world_close (world [0].sibling == 0 ? 1 : world [0].sibling);
-          must (world_reopen (0, kinds [i * 5 % 9]));
-          serve (number, write_to_it, read_all, 0);
-        }
-
-      world_done ();
-    }
-}
 
 /*****************************************************************************/
 /* what programs rarely watch */

@@ -197,7 +197,7 @@ TEST (stopped_watcher_is_not_called_and_learns_what_came_meanwhile, ALL)
 }
 
 /*****************************************************************************/
-/* order, and events that nobody has sent */
+/* order */
 
 #define PRIORITIES (EV_MAXPRI - EV_MINPRI + 1)
 
@@ -237,31 +237,6 @@ TEST (events_of_one_iteration_are_called_by_priority, ALL)
       for (i = 0; i < PRIORITIES; ++i)
         stop (p [i]);
     }
-}
-
-TEST (fed_events_reach_the_watchers, ALL)
-{
-  probe *r = watch_socket (EV_READ), *w;
-
-  fill (r->io.fd);
-  w = watch (r->io.fd, EV_WRITE);
-  settle (EV_A);
-
-  ev_feed_fd_event (EV_A_ r->io.fd, EV_READ);
-  ev_invoke_pending (EV_A);
-  must_be (r->count, ==, 1);
-  must_be (w->count, ==, 0);
-
-  ev_feed_event (EV_A_ &w->io, EV_CUSTOM);
-  ev_invoke_pending (EV_A);
-  must_be (w->revents, ==, EV_CUSTOM);
-  settle (EV_A);
-  must_be (r->count, ==, 1);
-  must_be (w->count, ==, 1);
-
-  /* real events are not held up by that */
-  put (r->peer);
-  told (r, EV_READ);
 }
 
 /*****************************************************************************/
@@ -390,50 +365,6 @@ TEST (full_socket_is_reported_when_it_has_room, ALL)
     }
 
   reads (d);
-}
-
-TEST (full_sockets_among_others_are_told_apart, ALL)
-{
-  duplex d [60];
-  int i;
-
-  for (i = 0; i < 60; ++i)
-    {
-      d [i] = open_duplex (WORLD_STREAM);
-
-      if (i % 3 == 1)
-        fill (d [i].r->io.fd);
-
-      start (d [i].w);
-    }
-
-  for (i = 0; i < 60; ++i)
-    if (i % 3 != 1)
-      {
-        run_until (d [i].w->count, >, 0);
-
-        if (i % 3)
-          stop (d [i].w);
-      }
-
-  settle (EV_A);
-
-  for (i = 0; i < 60; ++i)
-    {
-      must_be (!d [i].w->count, ==, i % 3 == 1);
-      d [i].w->count = 0;
-      get (d [i].r->peer);
-    }
-
-  for (i = 0; i < 60; ++i)
-    if (i % 3 != 2)
-      run_until (d [i].w->count, >, 0);
-
-  for (i = 0; i < 60; ++i)
-    {
-      must_be (!d [i].w->count, ==, i % 3 == 2);
-      reads (d [i]);
-    }
 }
 
 /* sockets that can always be written to do not keep the others waiting */

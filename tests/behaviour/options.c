@@ -102,7 +102,6 @@ static int walked;
 static void
 walk_cb (EV_P_ int type, void *w)
 {
-  (void)loop, (void)w;
   must_be (type, ==, EV_IO);
   ++walked;
 }

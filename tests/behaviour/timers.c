@@ -39,7 +39,6 @@ static int expired [TIMERS], expiries;
 static void
 note_cb (EV_P_ ev_timer *w, int revents)
 {
-  (void)loop, (void)revents;
   *(int *)w->data = ++expiries;
 }
 
@@ -158,30 +157,6 @@ TEST (expired_timer_does_not_wait_for_the_ready_descriptor, ALL)
   put (p->peer);
   run_until (ticks, ==, 1);
   must_be (p->count, >=, 1);
-}
-
-TEST (time_does_not_pass_while_suspended, ALL)
-{
-  probe *p = watch_socket (EV_READ);
-  ev_tstamp left, until;
-  ev_timer *timer;
-  int ticks = 0;
-
-  settle (EV_A);
-  timer = counted (timer, &ticks, 0.02, 0.);
-  ev_suspend (EV_A);
-  left = ev_timer_remaining (EV_A_ timer);
-
-  for (until = ev_time () + 0.05; ev_time () < until; )
-    ev_sleep (0.01);
-
-  put (p->peer);
-  ev_resume (EV_A);
-
-  /* the timer has moved along with the clock, but for rounding */
-  left -= ev_timer_remaining (EV_A_ timer);
-  must (left < 1e-6 && left > -1e-6);
-  run_until (p->count && ticks);
 }
 
 TEST (periodics_are_called, ALL)

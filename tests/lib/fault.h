@@ -1,7 +1,7 @@
 /*
  * Faults below the product: libev's object is compiled as ever, and then the
  * calls it makes are renamed (objcopy --redefine-sym syscall=fault_syscall, see
- * FAULT_SYMBOLS in targets.mk). What they find here makes the call, fails as
+ * BELOW in programs.mk). What they find here makes the call, fails as
  * arranged, or asks a kernel that a test pretends.
  */
 #ifndef FAULT_H_

@@ -27,7 +27,7 @@ static pid_t owner;      /* of the temporary directory */
 int
 patience (void)
 {
-  return 4000 * patience_factor ();
+  return 8000 * patience_factor (); /* kernel workers of a busy host have been seen to take 4 s */
 }
 
 int
@@ -65,7 +65,6 @@ open_fence (void)
 static void
 fence_cb (EV_P_ ev_io *w, int revents)
 {
-  (void)revents;
   *(int *)w->data += get (w->fd);
   ev_io_stop (EV_A_ w);
 }
@@ -95,25 +94,13 @@ settle (EV_P)
 static void *
 counting_alloc (void *ptr, long size)
 {
-  void *res = 0;
+  __atomic_add_fetch (&blocks, !ptr - !size, __ATOMIC_RELAXED);
 
   if (size)
-    {
-      if (!ptr)
-        __atomic_add_fetch (&blocks, 1, __ATOMIC_RELAXED);
+    return realloc (ptr, size);
 
-      res = realloc (ptr, size);
-
-      if (!res)
-        abort ();
-    }
-  else if (ptr)
-    {
-      __atomic_sub_fetch (&blocks, 1, __ATOMIC_RELAXED);
-      free (ptr);
-    }
-
-  return res;
+  free (ptr);
+  return 0;
 }
 
 int
@@ -122,34 +109,20 @@ allocated_blocks (void)
   return blocks;
 }
 
-struct ev_loop *
-another_loop (void)
-{
-  struct ev_loop *res = ev_loop_new (EVFLAG_NOENV | backend_flag ());
-
-  must (res != 0);
-  must (ev_backend (res) & backend_flag ());
-
-  return res;
-}
-
 void
 force_ring (EV_P)
 {
-  int tries = patience () / 100;
+  int tries;
   ev_io io;
 
-  /* something that a ring can serve has to be watched */
+  /* something that a ring can serve has to be watched; others may have used up the quota for a moment */
   open_fence ();
   ev_io_init (&io, fence_cb, fence [0], EV_READ);
   ev_io_start (EV_A_ &io);
-  ev_linuxaio_busy_poll (EV_A_ 1e-9);
-  ev_run (EV_A_ EVRUN_NOWAIT);
 
-  /* others may have used up the quota for a moment */
-  while (!rings (0) && ev_backend (EV_A) != EVBACKEND_EPOLL && tries--)
+  for (tries = patience () / 10; tries && !rings (0) && ev_backend (EV_A) != EVBACKEND_EPOLL; --tries)
     {
-      pause_for (100);
+      pause_for (tries % 2 * 10);
       ev_linuxaio_busy_poll (EV_A_ 1e-9);
       ev_run (EV_A_ EVRUN_NOWAIT);
     }
@@ -162,51 +135,60 @@ force_ring (EV_P)
   must_be (rings (0), >, 0);
 }
 
-static void
-replace_loop (struct ev_loop *(*make) (unsigned flags), unsigned flags)
+static struct ev_loop *
+checked_loop (EV_P_ int with_ring)
 {
-  ev_loop_destroy (EV_A);
-  loop = make (EVFLAG_NOENV | backend_flag () | flags);
   must (loop != 0);
   must (ev_backend (EV_A) & backend_flag ());
 
-  if (backend == RING)
+  if (with_ring && backend == RING)
     force_ring (EV_A);
+
+  return loop;
+}
+
+struct ev_loop *
+another_loop (void)
+{
+  return checked_loop (ev_loop_new (EVFLAG_NOENV | backend_flag ()), 1);
+}
+
+struct ev_loop *
+loop_without_ring (void)
+{
+  return checked_loop (ev_loop_new (EVFLAG_NOENV | backend_flag ()), 0);
 }
 
 void
 loop_with_flags (unsigned flags)
 {
-  replace_loop (ev_loop_new, flags);
+  ev_loop_destroy (EV_A);
+  loop = checked_loop (ev_loop_new (EVFLAG_NOENV | backend_flag () | flags), 1);
 }
 
 void
 default_loop_with_flags (unsigned flags)
 {
-  replace_loop (ev_default_loop, flags);
+  ev_loop_destroy (EV_A);
+  loop = checked_loop (ev_default_loop (EVFLAG_NOENV | backend_flag () | flags), 1);
 }
 
 /* a helper process of the test before may still be on its way out */
 static void
 wait_for_quota (void)
 {
+  aio_context_t ctx = 0;
   int tries = patience ();
 
-  for (;;)
+  while (syscall (SYS_io_setup, 1 << 13, &ctx))
     {
-      aio_context_t ctx = 0;
-
-      if (!syscall (SYS_io_setup, 1 << 13, &ctx))
-        {
-          syscall (SYS_io_destroy, ctx);
-          return;
-        }
-
       if (!tries--)
         skip ("others have used up the AIO quota of this host, see /proc/sys/fs/aio-nr");
 
       pause_for (1);
     }
+
+  syscall (SYS_io_destroy, ctx);
 }
 
 void
@@ -222,9 +204,6 @@ fixture_setup (int alone)
   open_fence ();
   fds_before = open_fds ("anon_inode");
   loop = another_loop ();
-
-  if (backend == RING)
-    force_ring (EV_A);
 }
 
 void
@@ -294,7 +273,6 @@ probe_cb (EV_P_ ev_io *w, int revents)
   probe *p = (probe *)w;
   char buf [64];
 
-  (void)loop;
   ++p->count;
   p->revents = revents;
   p->seen   |= revents;
@@ -471,7 +449,6 @@ serve_crowd (int count, int rounds)
 void
 count_cb (EV_P_ void *w, int revents)
 {
-  (void)loop, (void)revents;
   ++*(int *)((ev_watcher *)w)->data;
 }
 
@@ -616,17 +593,11 @@ const char *
 temporary (const char *name)
 {
   static char path [300];
-  size_t len;
 
-  temporary_directory (path, sizeof (path), owner);
+  temporary_directory (path, sizeof (path) - 50, owner);
+  must (!mkdir (path, 0700) || errno == EEXIST);
 
-  if (mkdir (path, 0700))
-    must (errno == EEXIST);
-
-  len = strlen (path);
-  snprintf (path + len, sizeof (path) - len, "/%s", name);
-
-  return path;
+  return strcat (strcat (path, "/"), name);
 }
 
 /*****************************************************************************/
@@ -667,13 +638,10 @@ leave (void)
 pid_t
 in_child (void (*body) (void))
 {
-  pid_t pid = child ();
+  pid_t pid;
 
-  if (!pid)
-    {
-      body ();
-      leave ();
-    }
+  for_child (pid)
+    body ();
 
   return pid;
 }

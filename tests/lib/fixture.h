@@ -121,7 +121,8 @@ extern __thread struct ev_loop *loop; /* of the running test; callbacks have the
 extern unsigned backend;     /* of the running test: one of the above */
 
 unsigned backend_flag (void);            /* its bits for libev */
-struct ev_loop *another_loop (void);     /* one more like it, without a ring */
+struct ev_loop *another_loop (void);     /* one more like it */
+struct ev_loop *loop_without_ring (void);/* that it has not yet */
 void force_ring (EV_P);                  /* on a loop of this backend: it makes a ring */
 void loop_with_flags (unsigned flags);   /* replaces it by one with more flags (EVFLAG_xxx), */
 void default_loop_with_flags (unsigned flags); /* or by the default loop */

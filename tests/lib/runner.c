@@ -75,6 +75,8 @@ static struct job
   test *t;
 } running [JOBS];
 
+static int busy; /* of them */
+
 static int report_fd = -1;
 static int bottom;       /* frames below the test */
 static void *below_test; /* the lowest of them but one */
@@ -167,13 +169,14 @@ static void
 on_signal (int signum)
 {
   static int seen, quiet;
+  int now = beats ? __atomic_load_n (beats, __ATOMIC_RELAXED) : 0;
   char values [60] = "";
 
   if (signum != STALLED)
     give_up ("", 0, "killed by signal %d (%s)", signum, strsignal (signum));
 
-  quiet = *beats == seen ? quiet + 1 : 0;
-  seen  = *beats;
+  quiet = now == seen ? quiet + 1 : 0;
+  seen  = now;
 
   if (quiet < LOOKS + (wish.values < 0)) /* a child says more, if it is a child that is stuck */
     return;
@@ -287,8 +290,6 @@ print_failure (FILE *f, test *t, report *r, const char *own)
 static int
 remove_entry (const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
-  (void)st, (void)type, (void)ftw;
-
   return remove (path);
 }
 
@@ -360,35 +361,24 @@ launch (struct job *j, test *t)
   close (fd [1]);
   j->t  = t;
   j->fd = fd [0];
+  ++busy;
 }
 
-/* until no more than that many are running; each holds its end of a pipe as long as it lives */
+/* until no more than that many are running */
 static void
 wait_until (int most)
 {
-  for (;;)
+  int i, status;
+  pid_t pid;
+
+  for (; busy > most; --busy)
     {
-      struct pollfd ends [JOBS];
-      int i, status, busy = 0;
+      pid = waitpid (-1, &status, 0);
 
-      for (i = 0; i < jobs; ++i)
-        {
-          struct job *j = running + i;
+      for (i = 0; running [i].pid != pid; ++i)
+        ;
 
-          if (j->pid && waitpid (j->pid, &status, WNOHANG) == j->pid)
-            finish (j, status);
-
-          if (j->pid)
-            {
-              ends [busy].fd       = j->fd;
-              ends [busy++].events = 0;
-            }
-        }
-
-      if (busy <= most)
-        return;
-
-      poll (ends, busy, 10);
+      finish (running + i, status);
     }
 }
 

@@ -34,7 +34,7 @@ int world_size;
 
 static unsigned signals_used;
 static unsigned files;                /* open file descriptions made so far */
-static unsigned char former [8192];   /* bits: numbers that files had before */
+static unsigned char former [65536];  /* by hash: numbers that files had before */
 static char scratch [65536];
 
 /*****************************************************************************/
@@ -312,19 +312,12 @@ release_signal (int signo)
   signals_used &= ~(1 << (signo - 1));
 }
 
-static void
-close_if_open (int fd)
-{
-  if (fd >= 0)
-    close (fd);
-}
-
 void
 world_unmake (struct world_object *o)
 {
-  close_if_open (o->fd [0]);
-  close_if_open (o->fd [1]);
-  close_if_open (o->aux);
+  close (o->fd [0]);
+  close (o->fd [1]);
+  close (o->aux);
 
   if (o->signo)
     release_signal (o->signo);
@@ -406,22 +399,10 @@ group_leave (int slot)
  * cannot cope with dup, so this case alone is left out: a file never gets a
  * number twice. (By hash: now and then one that it never had is left out.)
  */
-static unsigned
-former_bit (unsigned file, int fd)
-{
-  return (file * 2654435761u + fd * 40503u) >> 8 & (sizeof (former) * 8 - 1);
-}
-
-static int
+static unsigned char *
 had_number (unsigned file, int fd)
 {
-  return former [former_bit (file, fd) / 8] >> former_bit (file, fd) % 8 & 1;
-}
-
-static void
-note_number (unsigned file, int fd)
-{
-  former [former_bit (file, fd) / 8] |= 1 << former_bit (file, fd) % 8;
+  return former + ((file * 2654435761u + fd * 40503u) >> 8 & (sizeof (former) - 1));
 }
 
 static void
@@ -476,7 +457,7 @@ leave_object (int slot)
       return;
     }
 
-  close_if_open (s->aux);
+  close (s->aux);
 
   if (s->signo)
     release_signal (s->signo);
@@ -492,7 +473,7 @@ world_close (int slot)
 
   world_sample (slot);
   close (fd);
-  note_number (world [slot].file, fd);
+  *had_number (world [slot].file, fd) = 1;
   world [slot].fd = -1;
   leave_object (slot);
   return 1;
@@ -556,7 +537,7 @@ world_dup (int slot, int to)
   if (fd < 0)
     return 0;
 
-  if (had_number (world [slot].file, fd))
+  if (*had_number (world [slot].file, fd))
     {
       close (fd);
       return 0;
@@ -571,12 +552,12 @@ world_dup_over (int slot, int to)
 {
   int fd = world [to].fd;
 
-  if (world [slot].fd < 0 || fd < 0 || slot == to || had_number (world [slot].file, fd))
+  if (world [slot].fd < 0 || fd < 0 || slot == to || *had_number (world [slot].file, fd))
     return 0;
 
   world_sample (to);
   dup3 (world [slot].fd, fd, O_CLOEXEC);
-  note_number (world [to].file, fd);
+  *had_number (world [to].file, fd) = 1;
   world [to].fd = -1;
   leave_object (to);
   occupy_dup (slot, fd, to);
@@ -659,7 +640,7 @@ write_listener (int slot)
   fd = new_socket (a.ss_family, SOCK_STREAM);
   if (fd < 0 || connect_to (fd, &a, length))
     {
-      close_if_open (fd);
+      close (fd);
       return -1;
     }
 

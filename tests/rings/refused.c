@@ -34,7 +34,7 @@ want_ring (int call, int error, int ring)
   ev_loop_destroy (EV_A);
   must_be (rings (0), ==, 0);
   fault_reset ();
-  loop = another_loop ();
+  loop = loop_without_ring ();
   gather (0, SOME);
   fault_arrange (call, error, 1, 1);
   fault_ring = ring;
