@@ -54,7 +54,7 @@ static struct
   int looks;                        /* at the clock, after which something happens, if not 0 */
   void (*then) (void);
   int looked;                       /* so often */
-  int stands_still;                 /* the clock */
+  int clock, step;                  /* nanoseconds, if not 0, and how far each look moves it on */
 } kernel;
 
 /*****************************************************************************/
@@ -159,8 +159,11 @@ looked (struct timespec *ts)
   if (kernel.looks && !--kernel.looks)
     kernel.then ();
 
-  if (kernel.stands_still)
-    ts->tv_sec = ts->tv_nsec = 1000;
+  if (kernel.clock)
+    {
+      ts->tv_sec  = 1000;
+      ts->tv_nsec = kernel.clock += kernel.step;
+    }
 }
 
 /*****************************************************************************/
@@ -638,7 +641,7 @@ PRETENDED (stop_does_not_wait_for_workers_that_get_no_cpu, PAIRS, EV_READ)
 {
   int i, first = 0;
 
-  kernel.stands_still = 1;
+  kernel.clock = 1000;
 
   for (i = 0; i < PAIRS; ++i)
     {
@@ -649,13 +652,32 @@ PRETENDED (stop_does_not_wait_for_workers_that_get_no_cpu, PAIRS, EV_READ)
     }
 
   must_be (kernel.cancels, ==, PAIRS);
-  kernel.stands_still = 0;
+  kernel.clock = 0;
   all (start);
   run ();
   answer_cancels ();
   run ();
   run ();
   all (served);
+}
+
+PRETENDED (stops_of_one_iteration_share_their_patience, PAIRS, EV_READ)
+{
+  int most;
+
+  kernel.clock  = kernel.step = 1000;
+  kernel.looked = 0;
+  stop (p [0]);
+  most = kernel.looked; /* nobody has answered */
+  run ();
+  kernel.then  = answer_cancels;
+  kernel.looks = most * 2 / 3;
+  stop (p [1]);
+  must_be (kernel.looks, ==, 0);
+  kernel.looks = most * 2 / 3;
+  stop (p [2]);
+  must_be (kernel.looks, >, 0);
+  kernel.looks = kernel.clock = 0;
 }
 
 /*****************************************************************************/
