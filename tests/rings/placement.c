@@ -160,6 +160,26 @@ TEST (first_ring_is_made_when_the_loop_has_handled_enough, COLD)
   must_be (stats ().ring_fds, ==, 4);
 }
 
+TEST (events_of_what_no_ring_is_for_make_none, COLD)
+{
+  probe *p = reader (), *t = terminal_reader ();
+  int i, round;
+
+  knob_worth = 20;
+  fault_arrange (FAULT_io_setup, EAGAIN, 1, 0);
+
+  for (round = 0; round < 2; ++round)
+    {
+      for (i = 0; i < 30; ++i)
+        ping (t);
+
+      ping (p);
+      poll_once ();
+      must_be (stats ().setups_refused, ==, 1);
+      must_be (stats ().rings, ==, 0);
+    }
+}
+
 /* what is in rings costs an idle loop no call, whatever else there has been */
 TEST (new_fd_is_in_the_ring_at_once, RING)
 {
@@ -310,6 +330,30 @@ TEST (fd_that_is_changed_after_its_events_moves_to_a_ring_and_back, MIXED)
 
   must_be (stats ().epoll_chosen, ==, 1);
   must_be (stats ().rings, ==, 1);
+}
+
+/* where the backend chooses: whatever has to wait is better off on epoll, and nothing has to here */
+TEST (fd_whose_events_are_there_when_it_asks_stays_in_the_ring, MIXED)
+{
+  probe *p = reader ();
+  int i, left = 10;
+
+  knob_worth = 1;
+  change (p, EV_WRITE);
+  told (p, EV_WRITE);
+
+  for (i = 0; i < LONG && left; ++i)
+    {
+      put (p->peer);
+      change (p, EV_READ);
+      told (p, EV_READ);
+      change (p, EV_WRITE);
+      told (p, EV_WRITE);
+      left -= stats ().ring_fds;
+      must_be (stats ().ring_fds, >=, left < 10);
+    }
+
+  must_be (left, ==, 0);
 }
 
 TEST (change_without_an_event_says_nothing, MIXED)
