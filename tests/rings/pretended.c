@@ -120,10 +120,8 @@ end (int i, long res)
   look_at_head (c);
   must (next != c->ring->map.head); /* more requests were made than there are entries */
   memset (c->ring->entry + tail, 0x55, sizeof (*c->ring->entry));
-  c->hidden [tail].data = h.iocb->aio_data;
-  c->hidden [tail].obj  = (uintptr_t)h.iocb;
-  c->hidden [tail].res  = res;
-  c->is_hidden [tail]   = 1;
+  c->hidden [tail]    = (struct io_event){ h.iocb->aio_data, (uintptr_t)h.iocb, res, 0 };
+  c->is_hidden [tail] = 1;
   *(volatile uint32_t *)&c->ring->map.tail = next;
   must (h.iocb->aio_flags & IOCB_FLAG_RESFD);
   must_be (write (h.iocb->aio_resfd, &one, 8), ==, 8);
@@ -205,10 +203,7 @@ submit (struct context *c, long count, struct iocb **iocbs)
         must (kernel.held [k].iocb != iocbs [i]); /* or it is made while it is in flight */
 
       must_be (kernel.heldcnt, <, HELD);
-      kernel.held [kernel.heldcnt].iocb      = iocbs [i];
-      kernel.held [kernel.heldcnt].context   = c;
-      kernel.held [kernel.heldcnt].cancelled = 0;
-      ++kernel.heldcnt;
+      kernel.held [kernel.heldcnt++] = (struct held){ iocbs [i], c, 0 };
     }
 
   errno = EAGAIN;
@@ -316,7 +311,6 @@ start_pretending (int count, int events)
   fault_kernel = pretend;
   fault_fenced = fenced;
   fault_looked = looked;
-  ev_linuxaio_busy_poll (EV_A_ 1e-9);
 
   for (i = 0; i < PAIRS; ++i)
     {
@@ -331,9 +325,7 @@ start_pretending (int count, int events)
     }
 
   close (0); /* the bell may have that number */
-  run ();
-  run ();
-  ev_linuxaio_busy_poll (EV_A_ 0.);
+  enter_rings ();
   must_be (kernel.heldcnt, ==, count * (events == (EV_READ | EV_WRITE) ? 2 : 1));
   must_be (called (), ==, 0);
 }
@@ -368,7 +360,7 @@ served (probe *p)
   put (p->peer);
 
   if (held (p, POLLIN))
-    complete (p, POLLIN, POLLIN);
+    ready (p);
 
   p->count = 0;
   ev_run (EV_A_ EVRUN_NOWAIT);
@@ -388,7 +380,7 @@ PRETENDED (events_are_read_in_every_position_of_the_ring, PAIRS, EV_READ)
     {
       /* one at a time in some rounds, several in others */
       for (i = 0; i <= round % PAIRS; ++i)
-        complete (p [i], POLLIN, POLLIN);
+        ready (p [i]);
 
       run ();
 
@@ -417,12 +409,8 @@ expect_another_ring (int answer)
 {
   kernel.room      = 3;
   kernel.full_says = answer;
-  ev_linuxaio_busy_poll (EV_A_ 1e-9);
   all (start);
-  run ();
-  run ();
-  run ();
-  ev_linuxaio_busy_poll (EV_A_ 0.);
+  enter_rings ();
   must_be (kernel.made, ==, 2);
   must_be (kernel.heldcnt, ==, PAIRS);
   all (served);
@@ -436,10 +424,7 @@ PRETENDED (ring_is_asked_for_no_more_than_fits_into_it, FULL / 2, EV_READ | EV_W
 {
   must_be (kernel.made, ==, 1);
   change (p [FULL / 2], EV_READ);
-  ev_linuxaio_busy_poll (EV_A_ 1e-9);
-  run ();
-  run ();
-  ev_linuxaio_busy_poll (EV_A_ 0.);
+  enter_rings ();
   must_be (kernel.made, ==, 2);
 
   while (kernel.heldcnt)
@@ -471,9 +456,7 @@ PRETENDED (refused_request_takes_that_of_the_other_direction_along, FULL / 2, EV
       /* until it is another file. the ring has as much room as ever */
       restart (p [i], p [i]->io.fd, EV_READ | EV_WRITE);
       run ();
-      ev_linuxaio_busy_poll (EV_A_ 1e-9);
-      run ();
-      ev_linuxaio_busy_poll (EV_A_ 0.);
+      enter_rings ();
       must (held (p [i], POLLIN) && held (p [i], POLLOUT));
       must_be (kernel.made, ==, 1);
     }
@@ -483,11 +466,8 @@ PRETENDED (refused_request_takes_that_of_the_other_direction_along, FULL / 2, EV
     end (0, POLLIN | POLLOUT);
 
   run ();
-  ev_linuxaio_busy_poll (EV_A_ 1e-9);
   fault_arrange (FAULT_io_submit, EAGAIN, 1, 1);
-  run ();
-  run ();
-  ev_linuxaio_busy_poll (EV_A_ 0.);
+  enter_rings ();
   must_be (kernel.made, ==, 1);
 }
 
