@@ -310,6 +310,27 @@ TEST (ring_of_the_parent_is_not_mapped_in_the_child, RING)
   expect_parent_undisturbed_by (expect_no_ring_of_the_parent);
 }
 
+/* the kernel is likely to map it where the parent has one */
+TEST (ring_of_a_child_outlives_the_loop_it_has_inherited, RING)
+{
+  struct ev_loop *inherited = loop;
+  pid_t pid;
+
+  for_child (pid)
+    {
+      probe *p;
+
+      loop = another_loop ();
+      force_ring (EV_A);
+      p = reader ();
+      talk (p, 3);
+      ev_loop_destroy (inherited);
+      talk (p, 3);
+    }
+
+  ends_well (pid);
+}
+
 /*****************************************************************************/
 /* ev_loop_fork without a fork, and what libev does by itself: epoll is made anew */
 

@@ -57,7 +57,8 @@ $(eval $(call flavour,tiny,$(KNOBS) -U_FORTIFY_SOURCE,-DFAULTS=1 -DTEST_LOOPS=LI
 
 define test_program
 programs: $(filter-out %/fuzzer $(TEST_OUT)/installed/%,$(TEST_OUT)/$(2)/$(1))
-$(TEST_OUT)/$(2)/$(1): $(sort $(dir $(3))) $(patsubst tests/%.c,$(TEST_OUT)/$(2)/o/%.o,$(3)) $(if $(filter installed,$(2)),$(BUILD)/inst.done,$(TEST_OUT)/$(2)/libev.o)
+OBJECTS_$(2)/$(1) = $(patsubst tests/%.c,$(TEST_OUT)/$(2)/o/%.o,$(3))
+$(TEST_OUT)/$(2)/$(1): $(sort $(dir $(3))) $$(OBJECTS_$(2)/$(1)) $(if $(filter installed,$(2)),$(BUILD)/inst.done,$(TEST_OUT)/$(2)/libev.o)
 	@$$(TEST_CC) $$(INSTRUMENT) $$(CFLAGS) $$(filter %.o,$$^) -o $$@ $$(LDFLAGS) $(4) \
 	  $(if $(filter installed,$(2)),-L$(INST)/lib -Wl$(comma)-rpath$(comma)$(abspath $(INST))/lib -lev) $$(TEST_LIBS)
 endef

@@ -160,8 +160,28 @@ TEST (first_ring_is_made_when_the_loop_has_handled_enough, COLD)
   must_be (stats ().ring_fds, ==, 4);
 }
 
+TEST (events_of_what_no_ring_is_for_make_none, COLD)
+{
+  probe *p = reader (), *t = terminal_reader ();
+  int i, round;
+
+  knob_worth = 20;
+  fault_arrange (FAULT_io_setup, EAGAIN, 1, 0);
+
+  for (round = 0; round < 2; ++round)
+    {
+      for (i = 0; i < 30; ++i)
+        ping (t);
+
+      ping (p);
+      poll_once ();
+      must_be (stats ().setups_refused, ==, 1);
+      must_be (stats ().rings, ==, 0);
+    }
+}
+
 /* what is in rings costs an idle loop no call, whatever else there has been */
-TEST (new_fd_is_in_the_ring_at_once, RING)
+TEST (idle_loop_makes_no_call, COLD | RING)
 {
   struct world_object file;
   probe *p = reader (), *t = terminal_reader (), *other;
@@ -169,6 +189,7 @@ TEST (new_fd_is_in_the_ring_at_once, RING)
 
   ping (p);
   ping (t);
+  enter_rings ();
   must_be (stats ().ring_fds, ==, 1);
   change (t, EV_WRITE);
   poll_once ();
@@ -312,6 +333,68 @@ TEST (fd_that_is_changed_after_its_events_moves_to_a_ring_and_back, MIXED)
   must_be (stats ().rings, ==, 1);
 }
 
+/* where the backend chooses: whatever has to wait is better off on epoll, and nothing has to here */
+TEST (fd_whose_events_are_there_when_it_asks_stays_in_the_ring, MIXED)
+{
+  probe *p = reader ();
+  int i, left = 10;
+
+  knob_worth = 1;
+  change (p, EV_WRITE);
+  told (p, EV_WRITE);
+
+  for (i = 0; i < LONG && left; ++i)
+    {
+      put (p->peer);
+      change (p, EV_READ);
+      told (p, EV_READ);
+      change (p, EV_WRITE);
+      told (p, EV_WRITE);
+      left -= stats ().ring_fds;
+      must_be (stats ().ring_fds, >=, left < 10);
+    }
+
+  must_be (left, ==, 0);
+
+  /* as long as it is changed */
+  for (i = 0; i < LONG && stats ().ring_fds; ++i)
+    poll_once ();
+
+  must_be (stats ().epoll_chosen, ==, 1);
+}
+
+TEST (fd_that_is_set_anew_while_armed_again_and_again_leaves_the_ring, RING)
+{
+  probe *p = reader (), *q = probe_for (p->io.fd, EV_READ);
+  int i;
+
+  for (i = 0; i < LONG && !stats ().epoll_chosen; ++i)
+    {
+      restart (q, q->io.fd, EV_READ);
+      poll_once ();
+    }
+
+  must_be (stats ().epoll_chosen, ==, 1);
+}
+
+/* the program has not set it anew */
+TEST (new_epoll_set_says_nothing, COLD)
+{
+  probe *p = reader ();
+  int i;
+
+  for (i = 0; i < 100; ++i)
+    {
+      ping (p);
+      ev_loop_fork (EV_A);
+      poll_once ();
+      ev_loop_fork (EV_A);
+      poll_once ();
+    }
+
+  must_be (stats ().epoll_waiting, ==, 1);
+}
+
 TEST (change_without_an_event_says_nothing, MIXED)
 {
   probe *p = reader ();
@@ -423,6 +506,7 @@ TEST (next_ring_is_made_when_all_are_full, RING)
 /* nothing is lost meanwhile: refused.c. here: it is asked for again, but not in every iteration */
 TEST (fds_wait_while_there_is_no_quota_and_move_later, COLD | MIXED)
 {
+  unsigned long told;
   int i;
 
   knob_first = knob_next = 10;
@@ -442,6 +526,14 @@ TEST (fds_wait_while_there_is_no_quota_and_move_later, COLD | MIXED)
   must_be (stats ().setups_refused, >, 0);
   must_be (stats ().setups_refused, <, 50);
   must_be (stats ().setups_refused, ==, fault_failures);
+  told = fault_told;
+
+  for (i = 0; i < 60; ++i)
+    ping (crowd [i]);
+
+  if (backend == COLD) /* where the backend chooses, some come to epoll now */
+    must_be (fault_told, ==, told);
+
   serve (0, 60);
 
   fault_mend (FAULT_io_setup);
@@ -608,6 +700,54 @@ TEST (busy_polling_makes_a_ring_at_once_and_has_all_fds_in_it, LINUXAIO)
   must_be (stats ().rings, >, 0);
   must_be (stats ().ring_fds, ==, 20);
   serve (0, 20);
+}
+
+TEST (busy_polling_goes_on_in_a_forked_child, RING)
+{
+  pid_t pid;
+
+  reader ();
+  poll_once ();
+  ev_linuxaio_busy_poll (EV_A_ 1e-9);
+
+  for_child (pid)
+    {
+      ev_loop_fork (EV_A);
+      fault_reset ();
+      poll_once ();
+      poll_once ();
+      must_be (stats ().ring_fds, ==, 1);
+    }
+
+  ends_well (pid);
+}
+
+/* a ring makes timeouts finer, and busy polling is a part of them */
+TEST (loop_with_a_ring_sleeps_for_less_than_a_millisecond, LINUXAIO)
+{
+  int ticks = 0;
+
+  ev_loop_destroy (EV_A);
+  fault_reset ();
+  unsetenv ("LIBEV_FLAGS");
+  setenv ("LIBEV_BUSY_POLL", "200", 1);
+  loop = ev_loop_new (backend_flag ());
+  reader ();
+  poll_once ();
+  must_be (stats ().rings, ==, 1);
+  counted (timer, &ticks, 0.0009, 0.);
+  fault_timeout = -1;
+  ev_run (EV_A_ EVRUN_ONCE);
+  must_be (fault_timeout, >=, 0);
+  must_be (fault_timeout, <=, 700000);
+}
+
+TEST (number_without_a_file_is_told_at_once, RING)
+{
+  probe *p = watch (900, EV_READ);
+
+  run_until (p->count, ==, 1);
+  must (p->revents & EV_ERROR);
 }
 
 TEST (busy_polling_is_asked_for_in_the_environment, LINUXAIO)

@@ -54,7 +54,7 @@ static struct
   int looks;                        /* at the clock, after which something happens, if not 0 */
   void (*then) (void);
   int looked;                       /* so often */
-  int stands_still;                 /* the clock */
+  int clock, step;                  /* nanoseconds, if not 0, and how far each look moves it on */
 } kernel;
 
 /*****************************************************************************/
@@ -120,10 +120,8 @@ end (int i, long res)
   look_at_head (c);
   must (next != c->ring->map.head); /* more requests were made than there are entries */
   memset (c->ring->entry + tail, 0x55, sizeof (*c->ring->entry));
-  c->hidden [tail].data = h.iocb->aio_data;
-  c->hidden [tail].obj  = (uintptr_t)h.iocb;
-  c->hidden [tail].res  = res;
-  c->is_hidden [tail]   = 1;
+  c->hidden [tail]    = (struct io_event){ h.iocb->aio_data, (uintptr_t)h.iocb, res, 0 };
+  c->is_hidden [tail] = 1;
   *(volatile uint32_t *)&c->ring->map.tail = next;
   must (h.iocb->aio_flags & IOCB_FLAG_RESFD);
   must_be (write (h.iocb->aio_resfd, &one, 8), ==, 8);
@@ -159,8 +157,11 @@ looked (struct timespec *ts)
   if (kernel.looks && !--kernel.looks)
     kernel.then ();
 
-  if (kernel.stands_still)
-    ts->tv_sec = ts->tv_nsec = 1000;
+  if (kernel.clock)
+    {
+      ts->tv_sec  = 1000;
+      ts->tv_nsec = kernel.clock += kernel.step;
+    }
 }
 
 /*****************************************************************************/
@@ -202,10 +203,7 @@ submit (struct context *c, long count, struct iocb **iocbs)
         must (kernel.held [k].iocb != iocbs [i]); /* or it is made while it is in flight */
 
       must_be (kernel.heldcnt, <, HELD);
-      kernel.held [kernel.heldcnt].iocb      = iocbs [i];
-      kernel.held [kernel.heldcnt].context   = c;
-      kernel.held [kernel.heldcnt].cancelled = 0;
-      ++kernel.heldcnt;
+      kernel.held [kernel.heldcnt++] = (struct held){ iocbs [i], c, 0 };
     }
 
   errno = EAGAIN;
@@ -313,7 +311,6 @@ start_pretending (int count, int events)
   fault_kernel = pretend;
   fault_fenced = fenced;
   fault_looked = looked;
-  ev_linuxaio_busy_poll (EV_A_ 1e-9);
 
   for (i = 0; i < PAIRS; ++i)
     {
@@ -328,9 +325,7 @@ start_pretending (int count, int events)
     }
 
   close (0); /* the bell may have that number */
-  run ();
-  run ();
-  ev_linuxaio_busy_poll (EV_A_ 0.);
+  enter_rings ();
   must_be (kernel.heldcnt, ==, count * (events == (EV_READ | EV_WRITE) ? 2 : 1));
   must_be (called (), ==, 0);
 }
@@ -365,7 +360,7 @@ served (probe *p)
   put (p->peer);
 
   if (held (p, POLLIN))
-    complete (p, POLLIN, POLLIN);
+    ready (p);
 
   p->count = 0;
   ev_run (EV_A_ EVRUN_NOWAIT);
@@ -385,7 +380,7 @@ PRETENDED (events_are_read_in_every_position_of_the_ring, PAIRS, EV_READ)
     {
       /* one at a time in some rounds, several in others */
       for (i = 0; i <= round % PAIRS; ++i)
-        complete (p [i], POLLIN, POLLIN);
+        ready (p [i]);
 
       run ();
 
@@ -414,12 +409,8 @@ expect_another_ring (int answer)
 {
   kernel.room      = 3;
   kernel.full_says = answer;
-  ev_linuxaio_busy_poll (EV_A_ 1e-9);
   all (start);
-  run ();
-  run ();
-  run ();
-  ev_linuxaio_busy_poll (EV_A_ 0.);
+  enter_rings ();
   must_be (kernel.made, ==, 2);
   must_be (kernel.heldcnt, ==, PAIRS);
   all (served);
@@ -429,8 +420,11 @@ PRETENDED (ring_that_takes_no_more_is_followed_by_another, 0, EV_READ) { expect_
 PRETENDED (ring_that_takes_none_is_followed_by_another   , 0, EV_READ) { expect_another_ring ( 0); }
 
 /* an entry stays empty: the kernel has no room for what completes beyond that */
-PRETENDED (ring_is_asked_for_no_more_than_fits_into_it, PAIRS, EV_READ | EV_WRITE)
+PRETENDED (ring_is_asked_for_no_more_than_fits_into_it, FULL / 2, EV_READ | EV_WRITE)
 {
+  must_be (kernel.made, ==, 1);
+  change (p [FULL / 2], EV_READ);
+  enter_rings ();
   must_be (kernel.made, ==, 2);
 
   while (kernel.heldcnt)
@@ -462,9 +456,7 @@ PRETENDED (refused_request_takes_that_of_the_other_direction_along, FULL / 2, EV
       /* until it is another file. the ring has as much room as ever */
       restart (p [i], p [i]->io.fd, EV_READ | EV_WRITE);
       run ();
-      ev_linuxaio_busy_poll (EV_A_ 1e-9);
-      run ();
-      ev_linuxaio_busy_poll (EV_A_ 0.);
+      enter_rings ();
       must (held (p [i], POLLIN) && held (p [i], POLLOUT));
       must_be (kernel.made, ==, 1);
     }
@@ -474,11 +466,8 @@ PRETENDED (refused_request_takes_that_of_the_other_direction_along, FULL / 2, EV
     end (0, POLLIN | POLLOUT);
 
   run ();
-  ev_linuxaio_busy_poll (EV_A_ 1e-9);
   fault_arrange (FAULT_io_submit, EAGAIN, 1, 1);
-  run ();
-  run ();
-  ev_linuxaio_busy_poll (EV_A_ 0.);
+  enter_rings ();
   must_be (kernel.made, ==, 1);
 }
 
@@ -632,7 +621,7 @@ PRETENDED (stop_does_not_wait_for_workers_that_get_no_cpu, PAIRS, EV_READ)
 {
   int i, first = 0;
 
-  kernel.stands_still = 1;
+  kernel.clock = 1000;
 
   for (i = 0; i < PAIRS; ++i)
     {
@@ -643,13 +632,34 @@ PRETENDED (stop_does_not_wait_for_workers_that_get_no_cpu, PAIRS, EV_READ)
     }
 
   must_be (kernel.cancels, ==, PAIRS);
-  kernel.stands_still = 0;
+  kernel.clock = 0;
   all (start);
   run ();
   answer_cancels ();
   run ();
   run ();
   all (served);
+}
+
+PRETENDED (stops_of_one_iteration_share_their_patience, PAIRS, EV_READ)
+{
+  int i, most;
+
+  kernel.clock  = kernel.step = 1000;
+  kernel.looked = 0;
+  stop (p [0]);
+  most = kernel.looked; /* nobody has answered */
+  run ();
+  kernel.then  = answer_cancels;
+
+  for (i = 1; i < 4; ++i)
+    {
+      kernel.looks = most * 2 / 5;
+      stop (p [i]);
+      must_be (!kernel.looks, ==, i < 3);
+    }
+
+  kernel.looks = kernel.clock = 0;
 }
 
 /*****************************************************************************/
@@ -702,17 +712,18 @@ complete_the_first (void)
   ready (p [0]);
 }
 
-/* a hundred seconds are watched for; a look at the clock plays the kernel's interrupt */
+/* ten seconds are watched for; a look at the clock plays the kernel's interrupt */
 PRETENDED (busy_polling_sees_the_event_without_sleeping, 1, EV_READ)
 {
   run ();
   fault_reset ();
-  ev_linuxaio_busy_poll (EV_A_ 100.);
+  ev_linuxaio_busy_poll (EV_A_ 10.);
   kernel.looks = 50;
   kernel.then  = complete_the_first;
   p [0]->count = 0;
   ev_run (EV_A_ EVRUN_ONCE);
   must_be (p [0]->count, ==, 1);
+  must_be (fault_timeout, ==, 0);
 }
 
 /* and sleeps, if there is none while it is watched for */
