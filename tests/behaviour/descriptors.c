@@ -5,7 +5,6 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <liburing.h>
 #include <linux/perf_event.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -150,35 +149,6 @@ TEST (one_number_serves_all_kinds_in_turn, ALL)
 
 /*****************************************************************************/
 /* what programs rarely watch */
-
-static struct io_uring uring;
-
-static void
-complete_nothing (void)
-{
-  io_uring_prep_nop (io_uring_get_sqe (&uring));
-  must_be (io_uring_submit (&uring), ==, 1);
-}
-
-static void
-take_completion (void)
-{
-  struct io_uring_cqe *cqe;
-
-  must (!io_uring_peek_cqe (&uring, &cqe));
-  io_uring_cqe_seen (&uring, cqe);
-}
-
-TEST (io_uring_is_served, ALL)
-{
-  int res = io_uring_queue_init (4, &uring, 0);
-
-  if (res < 0)
-    skip ("this host has no io_uring (%s)", strerror (-res));
-
-  serve (uring.ring_fd, complete_nothing, take_completion, 0);
-  io_uring_queue_exit (&uring);
-}
 
 /* its poll takes away what it reports: whoever asks first is told */
 static struct perf_event_mmap_page *perf;

@@ -167,6 +167,7 @@ TEST (daemon_goes_on_when_its_parent_is_gone, ALL)
   for_child (pid)
     if (!fork ())
       {
+        watch_over ();
         fork_loop_and_serve ();
         put (report [1]);
       }

@@ -50,6 +50,21 @@ TEST (watcher_set_to_a_new_file_of_the_same_number_is_served, ALL)
     }
 }
 
+/* the loop hears of the new file only while nobody watches it */
+TEST (watcher_of_a_new_file_that_is_stopped_at_once_is_served_later, ALL)
+{
+  probe *p = reader ();
+
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  stop (p);
+  replace (p);
+  renew (p);
+  stop (p);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  start (p);
+  talk (p, 3);
+}
+
 /* a program that forgets a watcher with its file, and makes new ones for the number's next file */
 TEST (new_watchers_are_served_beside_a_forgotten_one, ALL)
 {

@@ -43,13 +43,26 @@ run_loop (void *arg)
 #define PAIRS 64
 #define HITS  (PAIRS * 200)
 
-static int echoed, heard;
+static int echoed, heard, vain;
+
+/* the kernel may tell of a byte a second time if the thread that has sent it is slow to wake up who waits for it */
+static int
+caught (ev_io *w, int revents)
+{
+  int res = get (w->fd);
+
+  must_be (revents, ==, EV_READ);
+  __atomic_add_fetch (&vain, !res, __ATOMIC_RELAXED);
+
+  return res;
+}
 
 static void
 echo_cb (EV_P_ ev_io *w, int revents)
 {
-  must_be (revents, ==, EV_READ);
-  must_be (get (w->fd), ==, 1);
+  if (!caught (w, revents))
+    return;
+
   put (w->fd);
 
   if (++echoed == HITS)
@@ -60,10 +73,8 @@ static void
 return_cb (EV_P_ ev_io *w, int revents)
 {
   (void)loop;
-  must_be (revents, ==, EV_READ);
-  must_be (get (w->fd), ==, 1);
 
-  if (++heard <= HITS - PAIRS)
+  if (caught (w, revents) && ++heard <= HITS - PAIRS)
     put (w->fd);
 }
 
@@ -90,6 +101,7 @@ TEST (two_loops_in_two_threads_play_table_tennis, ALL)
   loop   = own;
   run_until (heard, ==, HITS);
   join (thread);
+  must_be (vain, <=, backend & LINUXAIO ? HITS / 100 : 0);
   ev_loop_destroy (other);
 }
 
@@ -317,55 +329,6 @@ TEST (number_of_a_descriptor_that_another_thread_closed_is_left_alone, EPOLL | L
     }
 
   end_thread (thread);
-}
-
-static int releases;
-
-static void
-count_release (EV_P) EV_NOEXCEPT
-{
-  (void)loop;
-  ++releases;
-}
-
-static void
-again_cb (EV_P_ ev_io *w, int revents)
-{
-  probe_cb (EV_A_ w, revents);
-  ev_io_stop (EV_A_ w);
-  ev_io_start (EV_A_ w);
-}
-
-/* also one that does not sleep: something is always ready, each watcher is used once, or an idle watcher runs */
-TEST (each_poll_gives_the_lock_back, ALL)
-{
-  probe *p = watch_socket (EV_READ);
-  int how, i, idles = 0;
-
-  settle (EV_A);
-  put (p->peer);
-  ev_set_loop_release_cb (EV_A_ count_release, count_release);
-
-  for (how = 0; how < 3; ++how)
-    {
-      if (how == 1)
-        ev_set_cb (&p->io, again_cb);
-
-      if (how == 2)
-        {
-          get (p->io.fd);
-          counted (idle, &idles);
-        }
-
-      for (i = 0; i < 100; ++i)
-        {
-          releases = 0;
-          ev_run (EV_A_ EVRUN_ONCE);
-          must_be (releases, >, 1); /* and takes it again */
-        }
-    }
-
-  ev_set_loop_release_cb (EV_A_ 0, 0);
 }
 
 /*****************************************************************************/

@@ -38,14 +38,13 @@ packaging ()
 
 @test "it goes over Debian's, all that uses it works, and nothing is left after going back" {
   . /etc/os-release
-  cp "$top/tests/deb/smoke" "$DEBS/smoke"
   sources=()
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
     if [ -s "$file" ]; then sources+=("$file"); fi
   done
   # shellcheck disable=SC2016
   run mmdebstrap --quiet --variant=apt --include=ca-certificates,libev-dev,nghttp2-server,nghttp2-client,python3-gevent,gcc,libc6-dev,perl-base \
-    --customize-hook='mkdir -p "$1/debs" && cp '"$DEBS"'/*.deb '"$DEBS"'/smoke "$1/debs"' \
+    --customize-hook='mkdir -p "$1/debs" && cp '"$DEBS/*.deb $top/tests/deb/smoke $top/tests/packaging/program.c"' "$1/debs"' \
     --customize-hook="cp '$top/tests/deb/in-chroot' \"\$1\" && chroot \"\$1\" sh /in-chroot" \
     "$VERSION_CODENAME" /dev/null "${sources[@]}"
   [ "$status" -eq 0 ] || { tail -n 40 <<<"$output"; false; }

@@ -28,6 +28,7 @@ int knob_first = 62, knob_next = 1022, knob_worth = 1000;
 #endif
 int fault_ring;
 int fault_used, fault_epfd;
+long fault_timeout;
 unsigned long fault_calls [FAULT_COUNT], fault_failures, fault_told;
 long (*fault_kernel) (long number, const long *a);
 void (*fault_fenced) (int release);
@@ -195,6 +196,8 @@ fault_fence (int release)
 int
 fault_epoll_pwait2 (int epfd, struct epoll_event *events, int count, const struct timespec *ts, const sigset_t *mask)
 {
+  fault_timeout = ts->tv_sec * 1000000000 + ts->tv_nsec;
+
   if (hit (FAULT_epoll_pwait2))
     return -1;
 

@@ -135,46 +135,25 @@ int rings (unsigned long inodes [RINGS]);/* that are mapped; the inodes of the f
 /*****************************************************************************/
 /* waiting */
 
-/* runs the loop until it is so, and gives up if that takes for ever: run_until (cond), or run_until (a, ==, b) */
+/* runs the loop until it is so; what never comes is found out: run_until (cond), or run_until (a, ==, b) */
 #define run_until(...) run_until_ (__VA_ARGS__, 3, 2, 1) (__VA_ARGS__)
 #define run_until_(a, b, c, count, ...) run_until_##count
-#define run_until_1(cond) run_until__ (cond, #cond, "%s", "")
-#define run_until_3(a, op, b)                                             \
-  run_until__ ((a) op (b), #a " " #op " " #b, ", it is %lld and %lld", (long long)(a), (long long)(b))
-#define run_until__(cond, text, ...)                                      \
+#define run_until_1(cond) run_until__ (cond, #cond, 0, 0, 0)
+#define run_until_3(a, op, b) run_until__ ((a) op (b), #a " " #op " " #b, 1, a, b)
+#define run_until__(cond, text, values, a, b)                             \
   do                                                                      \
-    if (!(cond))                                                          \
-      {                                                                   \
-        guard guard_;                                                     \
-        char values_ [100];                                               \
+    {                                                                     \
+      progress ();                                                        \
                                                                           \
-        guard_start (EV_A_ &guard_);                                      \
+      while (!(cond))                                                     \
+        {                                                                 \
+          waiting (__FILE__, __LINE__, text, values, a, b);               \
+          ev_run (EV_A_ EVRUN_ONCE);                                      \
+        }                                                                 \
                                                                           \
-        do                                                                \
-          {                                                               \
-            ev_run (EV_A_ EVRUN_ONCE);                                    \
-                                                                          \
-            if (guard_.over && !(cond))                                   \
-              {                                                           \
-                snprintf (values_, sizeof (values_), __VA_ARGS__);        \
-                give_up (__FILE__, __LINE__, "waited in vain for: %s%s", text, values_); \
-              }                                                           \
-          }                                                               \
-        while (!(cond));                                                  \
-                                                                          \
-        guard_stop (EV_A_ &guard_);                                       \
-      }                                                                   \
+      waiting (0, 0, 0, 0, 0, 0);                                         \
+    }                                                                     \
   while (0)
-
-typedef struct guard
-{
-  ev_timer timer;
-  double due;
-  int over;
-} guard;
-
-void guard_start (EV_P_ guard *g);
-void guard_stop (EV_P_ guard *g);
 
 int patience (void);                     /* milliseconds after which it will never happen */
 void settle (EV_P);                      /* some trips through kernel and loop: whatever was under way has arrived */
@@ -271,7 +250,8 @@ void fixture_setup (int alone);
 void fixture_teardown (void);
 void temporary_directory (char *path, size_t size, pid_t pid);
 void progress (void);                    /* the test is not stuck: it says so itself, or a child of it */
-void unwatched (void);                   /* in a child of the test, whose end its parent sees */
+void watch_over (void);                  /* from now on this process gives up when nothing happens */
+void waiting (const char *file, int line, const char *text, int values, long long a, long long b);
 int patience_factor (void);
 
 #endif

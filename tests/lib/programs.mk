@@ -22,7 +22,7 @@ export FAILURES ?= $(abspath $(BUILD))/failures
 TEST_FLAGS   = -std=gnu11 -D_GNU_SOURCE= -pthread -O1 -g -Wall -Wextra -Wno-unused-parameter -Werror=unused-variable -Werror=unused-function \
 	-fno-strict-aliasing -fno-optimize-sibling-calls -ffile-prefix-map=$(CURDIR)/= -Itests/lib
 TEST_EV      = -w -pthread -O1 -g -fno-strict-aliasing -DHAVE_CONFIG_H -DNDEBUG -DEV_WALK_ENABLE=1
-TEST_LIBS    = -pthread -luring -lm
+TEST_LIBS    = -pthread -lm
 TEST_FIXTURE = tests/lib/fixture.c tests/lib/runner.c tests/lib/world.c
 TEST_ASAN    = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
@@ -69,6 +69,6 @@ define check
 CHECK_TARGETS += check-$(1)
 .PHONY: check-$(1)
 check-$(1): $(patsubst %,$(TEST_OUT)/%/$(1),$(or $(FLAVOUR),$(call flavours,$(if $(DEBUG),$(firstword $(2)),$(2)))))
-	@$$(foreach p,$$^,$(if $(DEBUG),gdb -q -ex 'break give_up' -ex run --args $$(p) -n,$$(RUN) $$(p) -f $$(FAILURES)) \
+	@$$(foreach p,$$^,$(if $(DEBUG),gdb -q -ex 'handle SIG63 nostop noprint' -ex 'break give_up' -ex run --args $$(p) -n,$$(RUN) $$(p) -f $$(FAILURES)) \
 	  $(if $(TEST),-t '$(TEST)') $(if $(LOOP),-l '$(LOOP)') &&) true
 endef

@@ -31,7 +31,8 @@
 #endif
 
 #define JOBS     16
-#define STALL     8 /* seconds without a sign of progress, after which a test is stuck */
+#define STALL     6 /* seconds without a sign of progress, after which a test is stuck */
+#define LOOKS     4 /* how often it is looked for: a process that is kept from running has its time */
 #define ENOUGH    3 /* failures, after which the rest of a loop is left out; twice as many: the rest of all */
 #define FRAMES  100
 
@@ -143,10 +144,30 @@ skip (const char *format, ...)
 
 #define STALLED (SIGRTMAX - 1) /* none of those that tests use */
 
+/* what run_until waits for, if it does */
+static __thread struct
+{
+  const char *file, *text;
+  int line, values;
+  long long a, b;
+} wish;
+
+void
+waiting (const char *file, int line, const char *text, int values, long long a, long long b)
+{
+  wish.file   = file;
+  wish.line   = line;
+  wish.text   = text;
+  wish.values = values;
+  wish.a      = a;
+  wish.b      = b;
+}
+
 static void
 on_signal (int signum)
 {
   static int seen, quiet;
+  char values [60] = "";
 
   if (signum != STALLED)
     give_up ("", 0, "killed by signal %d (%s)", signum, strsignal (signum));
@@ -154,8 +175,16 @@ on_signal (int signum)
   quiet = *beats == seen ? quiet + 1 : 0;
   seen  = *beats;
 
-  if (quiet == 2)
+  if (quiet < LOOKS + (wish.values < 0)) /* a child says more, if it is a child that is stuck */
+    return;
+
+  if (!wish.text)
     give_up ("", 0, "stuck: nothing has happened for %d seconds", STALL * patience_factor ());
+
+  if (wish.values > 0)
+    snprintf (values, sizeof (values), ", it is %lld and %lld", wish.a, wish.b);
+
+  give_up (wish.file, wish.line, "waited in vain for: %s%s", wish.text, values);
 }
 
 void
@@ -165,32 +194,20 @@ progress (void)
     __atomic_add_fetch (beats, 1, __ATOMIC_RELAXED);
 }
 
+/* the handler runs in the thread of the test, or of a child of it */
 void
-unwatched (void)
-{
-  signal (SIGABRT, SIG_DFL);
-  signal (SIGSEGV, SIG_DFL);
-}
-
-/* the handlers run in the thread of the test */
-static void
 watch_over (void)
 {
-  int half = STALL * patience_factor () / 2;
-  struct itimerspec every = { { half, 0 }, { half, 0 } };
+  long ns = STALL * patience_factor () * (1000000000L / LOOKS);
+  struct itimerspec every = { { ns / 1000000000, ns % 1000000000 }, { ns / 1000000000, ns % 1000000000 } };
   struct sigevent ev;
   timer_t timer;
 
-  beats = (int *)mmap (0, sizeof (*beats), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   memset (&ev, 0, sizeof (ev));
   ev.sigev_notify  = SIGEV_THREAD_ID;
   ev.sigev_signo   = STALLED;
   ev._sigev_un._tid = syscall (SYS_gettid);
   signal (STALLED, on_signal);
-  signal (SIGABRT, on_signal);
-
-  if (!SANITIZED)
-    signal (SIGSEGV, on_signal);
 
   if (timer_create (CLOCK_MONOTONIC, &ev, &timer) || timer_settime (timer, 0, &every, 0))
     give_up ("", 0, "no timer: %s", strerror (errno));
@@ -212,8 +229,14 @@ run_test (test *t)
 {
   backend = kind->bit;
 
+  beats   = (int *)mmap (0, sizeof (*beats), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  watch_over ();
+
   if (forking)
-    watch_over ();
+    {
+      signal (SIGABRT, on_signal);
+      signal (SIGSEGV, SANITIZED ? SIG_DFL : on_signal);
+    }
 
   fixture_setup (t->on & ALONE);
   call_test (t);

@@ -177,21 +177,8 @@ make_udp (struct world_object *o)
   return connect_to (o->fd [0], &b, sizeof (b)) || connect_to (o->fd [1], &a, sizeof (a)) ? 0 : 2;
 }
 
-static int
-make_udp_bound (struct world_object *o)
-{
-  struct sockaddr_in a;
-
-  return one_end (o, loopback_socket (SOCK_DGRAM, &a));
-}
-
-static int
-make_listen (struct world_object *o)
-{
-  struct sockaddr_in a;
-
-  return one_end (o, loopback_socket (SOCK_STREAM, &a));
-}
+static int make_udp_bound (struct world_object *o) { return one_end (o, loopback_socket (SOCK_DGRAM, &(struct sockaddr_in) { 0 })); }
+static int make_listen (struct world_object *o) { return one_end (o, loopback_socket (SOCK_STREAM, &(struct sockaddr_in) { 0 })); }
 
 /* the kernel picks an abstract name when only the family is given */
 static int
@@ -440,16 +427,7 @@ note_number (unsigned file, int fd)
 static void
 occupy (int slot, int fd, const struct world_object *o, int kind, int end)
 {
-  struct world_slot *s = world + slot;
-
-  s->fd      = fd;
-  s->aux     = o->aux;
-  s->signo   = o->signo;
-  s->kind    = kind;
-  s->end     = end;
-  s->seen    = 0;
-  s->file    = ++files;
-  s->sibling = slot;
+  world [slot] = (struct world_slot) { fd, o->aux, slot, ++files, world [slot].watcher, 0, kind, end, o->signo };
 }
 
 static void
@@ -556,13 +534,12 @@ world_reopen (int slot, int kind)
 static void
 occupy_dup (int slot, int fd, int to)
 {
-  world [to].fd    = fd;
-  world [to].aux   = world [slot].aux;
-  world [to].signo = world [slot].signo;
-  world [to].kind  = world [slot].kind;
-  world [to].end   = world [slot].end;
-  world [to].seen  = 0;
-  world [to].file  = world [slot].file;
+  int watcher = world [to].watcher;
+
+  world [to]         = world [slot];
+  world [to].fd      = fd;
+  world [to].seen    = 0;
+  world [to].watcher = watcher;
   group_join (to, slot);
   world_sample (slot);
 }
@@ -612,11 +589,8 @@ world_dup_over (int slot, int to)
 short
 world_poll (int slot)
 {
-  struct pollfd p;
+  struct pollfd p = { world [slot].fd, POLLIN | POLLOUT, 0 };
 
-  p.fd      = world [slot].fd;
-  p.events  = POLLIN | POLLOUT;
-  p.revents = 0;
   poll (&p, 1, 0);
   return p.revents;
 }
@@ -624,28 +598,14 @@ world_poll (int slot)
 void
 world_sample (int slot)
 {
-  struct pollfd p [16];
-  int member [16];
-  int i, n, at = slot;
+  int at = slot;
 
   do
     {
-      for (n = 0; n < 16; )
-        {
-          p [n].fd     = world [at].fd;
-          p [n].events = POLLIN | POLLOUT;
-          member [n++] = at;
+      if (world [at].fd >= 0)
+        world [at].seen |= world_poll (at);
 
-          at = world [at].sibling;
-          if (at == slot)
-            break;
-        }
-
-      poll (p, n, 0);
-
-      for (i = 0; i < n; ++i)
-        if (p [i].fd >= 0)
-          world [member [i]].seen |= p [i].revents;
+      at = world [at].sibling;
     }
   while (at != slot);
 }
@@ -733,10 +693,8 @@ write_connecting (int fd, int listener)
 static ssize_t
 expire_timer (int fd, int when)
 {
-  struct itimerspec t = { { 0, 0 }, { 0, 0 } };
+  struct itimerspec t = { { 0, 0 }, { when > 1 ? 1000 : 0, when ? 1 : 0 } };
 
-  t.it_value.tv_nsec = when ? 1 : 0;
-  t.it_value.tv_sec  = when > 1 ? 1000 : 0;
   return timerfd_settime (fd, 0, &t, 0) ? -1 : 1;
 }
 
@@ -902,10 +860,7 @@ world_sole_peer (int slot)
 int
 world_peer_saw_close (int peer, int timeout_ms)
 {
-  struct pollfd p;
-
-  p.fd     = world [peer].fd;
-  p.events = POLLRDHUP | (world [peer].kind == WORLD_TCP ? POLLIN : 0);
+  struct pollfd p = { world [peer].fd, POLLRDHUP | (world [peer].kind == WORLD_TCP ? POLLIN : 0), 0 };
 
   while (poll (&p, 1, timeout_ms) == 1)
     {

@@ -44,16 +44,7 @@ all_ways ()
   done
 }
 
-@test "a program that includes ev.c works: C, C++, without multiplicity, small, with libev's own checks" {
-  works "${CC:-cc}" -O2
-  works "${CC:-cc}" -O2 -DEV_MULTIPLICITY=0
-  works "${CC:-cc}" -Os -DEV_FEATURES=0x40 -DEV_ASYNC_ENABLE=1 -DEV_USE_EPOLL=1 -DEV_USE_LINUXAIO=1
-  works "${CC:-cc}" -O0 -DEV_VERIFY=3
-  need g++
-  works g++ -x c++ -O2
-}
-
-@test "so it does as a 32 bit program, with 32 and 64 bit time_t" {
+@test "a program that includes ev.c works as a 32 bit program, with 32 and 64 bit time_t" {
   echo 'int main (void) { return 0; }' >"$program.c"
   gcc -m32 "$program.c" -o "$program" 2>/dev/null && "$program" || skip "no 32 bit programs here"
   works gcc -m32 -O2
@@ -67,22 +58,12 @@ all_ways ()
 }
 
 @test "programs can use the header in C and C++, alone and after ev.h" {
-  for includes in '#include <ev_linuxaio.h>' '#include <ev.h>
-#include <ev_linuxaio.h>'; do
-    cat >"$program.c" <<EOF
-$includes
-int main (void)
-{
-  struct ev_linuxaio_stats stats;
-  struct ev_loop *loop = ev_loop_new (EVBACKEND_LINUXAIO);
-  ev_linuxaio_busy_poll (loop, 0.);
-  return !ev_linuxaio_stats (loop, &stats, sizeof (stats)) && ev_backend (loop) != EVBACKEND_EPOLL;
-}
-EOF
+  for alone in "" -DALONE; do
     for compiler in gcc "g++ -x c++" clang "clang++ -x c++"; do
-      quiet $compiler -S "$program.c"
-      $compiler ${CFLAGS:-} -w -I"$BUILD/inst/include" "$program.c" -o "$program" -L"$BUILD/inst/lib" -lev -Wl,-rpath,"$BUILD/inst/lib"
-      env -u LIBEV_FLAGS "$program"
+      quiet $compiler -S $alone "$top/tests/packaging/program.c"
+      $compiler ${CFLAGS:-} -w $alone -I"$BUILD/inst/include" "$top/tests/packaging/program.c" -o "$program" \
+        -L"$BUILD/inst/lib" -lev -Wl,-rpath,"$BUILD/inst/lib"
+      LIBEV_FLAGS=64 "$program"
     done
   done
 }

@@ -4,7 +4,8 @@ load common
 
 setup ()
 {
-  mkdir "$BATS_TEST_TMPDIR/bin"
+  bin=$BATS_TEST_TMPDIR/bin used=$BATS_TEST_TMPDIR/used
+  mkdir "$bin"
   command_that dpkg-query '[ "$4" = there ] && echo -n installed'
   command_that sudo 'shift; exec "$@"'
 }
@@ -12,48 +13,39 @@ setup ()
 # command_that NAME SCRIPT: put a stand-in for a command into PATH
 command_that ()
 {
-  printf '#!/bin/sh\n%s\n' "$2" >"$BATS_TEST_TMPDIR/bin/$1"
-  chmod +x "$BATS_TEST_TMPDIR/bin/$1"
+  printf '#!/bin/sh\n%s\n' "$2" >"$bin/$1"
+  chmod +x "$bin/$1"
 }
 
-install_packages ()
+# installs STATUS TEXT PACKAGE...: it ends with that status, and that line
+installs ()
 {
-  run env PATH="$BATS_TEST_TMPDIR/bin:$PATH" "$top/tests/setup/install-packages" "$@" </dev/null
+  run -"$1" env PATH="$bin:$PATH" "$top/tests/setup/install-packages" "${@:3}" </dev/null
+  [ "${output##*$'\n'}" = "$2" ] || { echo "$output"; false; }
 }
 
 @test "when nothing is missing, nothing is done" {
-  command_that apt-get "touch $BATS_TEST_TMPDIR/used; exit 1"
-  install_packages there
-  [ "$status" -eq 0 ] && [ -z "$output" ]
-  [ ! -e "$BATS_TEST_TMPDIR/used" ]
+  command_that apt-get "touch $used; exit 1"
+  installs 0 "" there
+  [ ! -e "$used" ]
 }
 
 @test "installs what is missing, and only that, and says so" {
-  command_that apt-get "echo \"\$@\" >$BATS_TEST_TMPDIR/used"
-  install_packages one there two
+  command_that apt-get "echo \"\$@\" >$used"
+  installs 0 "installing Debian packages: one two" one there two
   one_line 0
-  [ "$output" = "installing Debian packages: one two" ]
-  [[ $(cat "$BATS_TEST_TMPDIR/used") == *"install --no-install-recommends one two" ]]
+  [[ $(cat "$used") == *"install --no-install-recommends one two" ]]
 }
 
 @test "updates the package lists when they are too old to install from" {
-  command_that apt-get "case \"\$*\" in *update*) touch $BATS_TEST_TMPDIR/new ;; *) [ -e $BATS_TEST_TMPDIR/new ] ;; esac"
-  install_packages one
-  one_line 0
+  command_that apt-get "case \"\$*\" in *update*) touch $used ;; *) [ -e $used ] ;; esac"
+  installs 0 "installing Debian packages: one" one
 }
 
-@test "names the packages when they cannot be installed" {
+@test "names the packages when they cannot be installed, and when there is nobody who may install them" {
   command_that apt-get "echo 'E: Unable to locate package one'; exit 100"
-  install_packages one there two
-  [ "$status" -eq 1 ]
-  [ "${lines[-1]}" = "install-packages: cannot install one two (E: Unable to locate package one)" ]
-}
-
-@test "names the packages when there is nobody who may install them" {
+  installs 1 "install-packages: cannot install one two (E: Unable to locate package one)" one there two
   command_that sudo 'exit 1'
   command_that id 'echo 1000'
-  command_that apt-get 'exit 1'
-  install_packages one there
-  one_line 1
-  [ "$output" = "install-packages: missing, to be installed as root: one" ]
+  installs 1 "install-packages: missing, to be installed as root: one" one there
 }

@@ -8,34 +8,23 @@ setup ()
   dir=$BATS_TEST_TMPDIR/dir
 }
 
-# without COMMAND: a PATH on which everything is but that
-without ()
+# refused PATTERN ARGUMENT...: make fails, and says that first
+refused ()
 {
+  run -2 make -s -C "$top" BUILD="$dir" "${@:2}"
+  # shellcheck disable=SC2053
+  [[ ${lines[0]} == $1 ]] || { echo "$output"; false; }
+}
+
+@test "names the package of a tool that is missing, and builds no libev without the backend in silence" {
   mkdir "$BATS_TEST_TMPDIR/bin"
   ln -s /usr/bin/* /bin/* "$BATS_TEST_TMPDIR/bin" 2>/dev/null || :
-  rm -f "$BATS_TEST_TMPDIR/bin/$1"
-}
-
-@test "names the package of a tool that is missing" {
-  without patch
-  run env PATH="$BATS_TEST_TMPDIR/bin" make -s -C "$top" BUILD="$dir"
-  [ "$status" -eq 2 ]
-  [ "${lines[0]}" = "patch not found: install the package patch" ] || { echo "$output"; false; }
-
-  run make -s -C "$top" BUILD="$dir" CC=no-such-compiler
-  [ "$status" -eq 2 ]
-  [[ ${lines[0]} == "no-such-compiler not found: install the package gcc"* ]] || { echo "$output"; false; }
-
-  run make -s -C "$top" BUILD="$dir" CC="gcc -nostdinc"
-  [ "$status" -eq 2 ]
-  [[ ${lines[0]} == *"install the package libc6-dev" ]] || { echo "$output"; false; }
-}
-
-@test "does not build a libev without the backend in silence" {
-  command -v musl-gcc >/dev/null || skip "no musl-gcc"
-  run make -s -C "$top" BUILD="$dir" CC=musl-gcc
-  [ "$status" -eq 2 ]
-  [[ ${lines[0]} == *"install the package linux-libc-dev" ]] || { echo "$output"; false; }
+  rm "$BATS_TEST_TMPDIR/bin/patch"
+  PATH=$BATS_TEST_TMPDIR/bin refused "patch not found: install the package patch"
+  refused "no-such-compiler not found: install the package gcc*" CC=no-such-compiler
+  refused "*install the package libc6-dev" CC="gcc -nostdinc"
+  need musl-gcc
+  refused "*install the package linux-libc-dev" CC=musl-gcc
 }
 
 @test "compiler and flags are taken as given, and remembered" {
@@ -54,15 +43,14 @@ without ()
 
 @test "settings that do not work are not remembered" {
   make -s -C "$top" BUILD="$dir" CFLAGS=-O1
-  run -2 make -s -C "$top" BUILD="$dir" LIBEV_SRC="$BATS_TEST_TMPDIR/nothing"
-  [[ ${lines[0]} == *"LIBEV_SRC: $BATS_TEST_TMPDIR/nothing does not exist" ]] || { echo "$output"; false; }
+  refused "*LIBEV_SRC: $BATS_TEST_TMPDIR/nothing does not exist" LIBEV_SRC="$BATS_TEST_TMPDIR/nothing"
   run -0 make -s -C "$top" BUILD="$dir"
   grep -qxF 'CFLAGS = -O1' "$dir/libev/Makefile"
 }
 
 @test "a check that is not there is refused in one line that names those there are" {
-  run -2 make -s -C "$top" check-behavior
-  [[ ${#lines[@]} = 1 && $output == *"no check-behavior here, only "*check-behaviour* ]] || { echo "$output"; false; }
+  refused "*no check-behavior here, only *check-behaviour*" check-behavior
+  one_line 2
 }
 
 @test "make help names what there is, and each part of make check" {
@@ -91,14 +79,16 @@ without ()
   cp "$top/tests/setup/install-packages" "$dir/tests/setup"
   printf 'CHECK_TARGETS += good\ngood:\nbad:\n\t@exit 1\ntells:\n\t@echo "a: b" >>$(FAILURES); exit 1\n' >"$dir/tests/some/targets.mk"
 
-  run make -s -C "$dir" check
-  [ "$status" -eq 0 ] && [ "${lines[-1]}" = "1 passed, 0 failed" ] || { echo "$output"; false; }
+  run -0 make -s -C "$dir" check
+  [ "${lines[-1]}" = "1 passed, 0 failed" ] || { echo "$output"; false; }
 
-  run make -s -C "$dir" check CHECK_TARGETS="bad good tells"
-  [ "$status" -ne 0 ]
-  [[ $output == *"== good passed: 1 of 3"*$'1 passed, 2 failed\na: b\nfailed: make bad\nfailed: make tells\n'* ]] || { echo "$output"; false; }
+  run -2 make -s -C "$dir" check CHECK_TARGETS="bad good tells"
+  [[ $output == *"== good passed: 1 of 3"*$'1 passed, 2 failed
+a: b
+failed: make bad
+failed: make tells
+'* ]] || { echo "$output"; false; }
 
-  run make -s -C "$dir" check CHECK_TARGETS=
-  [ "$status" -ne 0 ]
+  run -2 make -s -C "$dir" check CHECK_TARGETS=
   [[ $output == *"0 passed, 0 failed"* ]] || { echo "$output"; false; }
 }

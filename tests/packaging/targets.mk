@@ -8,7 +8,7 @@
 
 CHECK_TARGETS += check-packaging check-older-libev
 $(call needs,check-packaging check-copies,bats quilt git perl abigail-tools libev4 g++ clang)
-$(call needs,check-older-libev,liburing-dev)
+$(call needs,check-older-libev)
 
 # other C libraries and pointer sizes, where there are such packages
 ifeq ($(shell uname -m),x86_64)

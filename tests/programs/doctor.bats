@@ -1,27 +1,32 @@
 # What the doctor finds, in pretended hosts and in real processes.
 
 bats_require_minimum_version 1.5.0
-top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-doctor=$top/tests/programs/doctor
-: "${BUILD:=$top/build}"
+. "$BATS_TEST_DIRNAME/lib.sh"
+set +u # bats is not made for it
+doctor=$here/doctor
 
 # a host on which all is well: a file for each thing that the doctor looks at
 setup ()
 {
-  unset LIBEV_FLAGS LD_LIBRARY_PATH
   export EV_LINUXAIO_ROOT=$BATS_TEST_TMPDIR/root
   proc=$EV_LINUXAIO_ROOT/proc
   mkdir -p "$proc/sys/kernel" "$proc/sys/fs" "$proc/self" "$EV_LINUXAIO_ROOT/lib" "$BATS_TEST_TMPDIR/bin"
-  echo 6.1.0-49-amd64 >"$proc/sys/kernel/osrelease"
-  echo '#1 SMP Debian 6.1.192-1' >"$proc/sys/kernel/version"
-  echo 0 >"$proc/sys/fs/aio-nr"
-  echo 65536 >"$proc/sys/fs/aio-max-nr"
-  echo 'Seccomp:	0' >"$proc/self/status"
-  echo '(libev) epoll_wait ev_linuxaio 2.0' >"$EV_LINUXAIO_ROOT/lib/libev.so.4"
+  put sys/kernel/osrelease 6.1.0-49-amd64
+  put sys/kernel/version '#1 SMP Debian 6.1.192-1'
+  put sys/fs/aio-nr 0
+  put sys/fs/aio-max-nr 65536
+  put self/status 'Seccomp:\t0'
+  libev 'ev_linuxaio 2.0'
   says ldconfig '	libev.so.4 (libc6,x86-64) => /lib/libev.so.4'
   says perl 0
   PATH=$BATS_TEST_TMPDIR/bin:$PATH
 }
+
+teardown () { cleanup; }
+
+put () { printf "$2\\n" >"$proc/$1"; } # file text
+
+libev () { echo "(libev) epoll_wait $1" >"$EV_LINUXAIO_ROOT/${2:-lib/libev.so.4}"; } # what else is in it [file]
 
 # says COMMAND TEXT: what that prints, from now on
 says ()
@@ -30,71 +35,70 @@ says ()
   chmod +x "$BATS_TEST_TMPDIR/bin/$1"
 }
 
-# process PID ENVIRONMENT...: one that runs on the backend, without a ring, with a socket on epoll
+# process ENVIRONMENT...: 11, that runs on the backend, without a ring, with a socket on epoll
 process ()
 {
-  dir=$proc/$1; shift
-  mkdir -p "$dir/fd" "$dir/fdinfo"
-  ln -sfn "$EV_LINUXAIO_ROOT" "$dir/root"
-  echo server >"$dir/comm"
-  echo '11 (ser ver) S 1 1 1 0 -1 0 0 0 0 0 9 8 0 0' >"$dir/stat"
-  printf 'Uid:\t7\t7\t7\t7\nSeccomp:\t0\n' >"$dir/status"
-  echo '7f0000000000-7f0000010000 r-xp 00000000 fe:00 1      /lib/libev.so.4' >"$dir/maps"
-  printf '%s\0' "$@" >"$dir/environ"
-  ln -s 'socket:[1]' "$dir/fd/3"
-  ln -s 'socket:[2]' "$dir/fd/4"
-  ln -s 'anon_inode:[eventpoll]' "$dir/fd/5"
-  printf 'pos:\t0\ntfd:        3 events:       19 data: 3\n' >"$dir/fdinfo/5"
+  mkdir -p "$proc/11/fd" "$proc/11/fdinfo"
+  ln -sfn "$EV_LINUXAIO_ROOT" "$proc/11/root"
+  put 11/comm server
+  used_up 9
+  status 7 0
+  : >"$proc/11/maps"
+  maps /lib/libev.so.4
+  environment "$@"
+  for fd in 3 4; do ln -s "socket:[$fd]" "$proc/11/fd/$fd"; done
+  ln -s 'anon_inode:[eventpoll]' "$proc/11/fd/5"
+  put 11/fdinfo/5 'pos:\t0\ntfd:        3 events:       19 data: 3'
 }
 
-ring ()
-{
-  echo '7f0000020000-7f0000021000 rw-s 00000000 00:11 2      /[aio] (deleted)' >>"$dir/maps"
-}
+environment () { printf '%s\0' "$@" >"$proc/11/environ"; }
+used_up () { put 11/stat "11 (ser ver) S 1 1 1 0 -1 0 0 0 0 0 $1 8 0 0"; } # ticks
+status () { put 11/status "Uid:\t7\t$1\t$1\t$1\nSeccomp:\t$2"; } # effective user, filter
+maps () { echo "7f0000000000-7f0000010000 r-xp 00000000 fe:00 1      $1" >>"$proc/11/maps"; }
+ring () { echo '7f0000020000-7f0000021000 rw-s 00000000 00:11 2      /[aio] (deleted)' >>"$proc/11/maps"; }
 
-# well ARGUMENTS... -- TEXT: all is well, and it says so
+# well ARGUMENTS... -- TEXT...: all is well, and it says so
 well () { examine 0 '=> all is well: ' "$@"; }
 
-# ill ADVICE ARGUMENTS... -- TEXT: something is not, and it says what to do
+# ill ADVICE ARGUMENTS... -- TEXT...: something is not, and it says what to do
 ill () { examine 1 "=> $1" "${@:2}"; }
 
 examine ()
 {
-  local wanted=$1 last=$2 arguments=(); shift 2
+  local wanted=$1 last=$2 arguments=() text; shift 2
   while [ "$1" != -- ]; do arguments+=("$1"); shift; done
   run "$doctor" "${arguments[@]}"
-  [ "$status" -eq "$wanted" ] && [[ ${lines[-1]} == "$last"* ]] && [[ $output == *"$2"* ]] \
-    || { echo "status $status: $output"; return 1; }
+  shift
+  for text; do
+    [ "$status" -eq "$wanted" ] && [[ ${lines[-1]} == "$last"* ]] && [[ $output == *"$text"* ]] \
+      || { echo "not '$text', status $status: $output"; return 1; }
+  done
 }
 
 @test "a host on which all is well" {
-  well -- 'ok    kernel 6.1.0-49-amd64: its AIO is sound'
-  well -- 'ok    AIO: allowed here'
-  well -- 'ok    quota fs.aio-max-nr: 0 of 65536 requests used, 65536 left: enough for 1057 small loops or 60'
-  well -- 'ok    programs load /lib/libev.so.4: ev_linuxaio 2.0'
+  well -- 'ok    kernel 6.1.0-49-amd64: its AIO is sound' 'ok    AIO: allowed here' \
+    'ok    quota fs.aio-max-nr: 0 of 65536 requests used, 65536 left: enough for 1057 small loops or 60' \
+    'ok    programs load /lib/libev.so.4: ev_linuxaio 2.0'
 }
 
-@test "kernels whose AIO is sound, and those whose is not" {
+@test "kernels whose AIO is sound, and those whose is not; Debian and Ubuntu tell elsewhere what it really is" {
   : >"$proc/sys/kernel/version"
   for version in 4.19.221 5.4.165 5.10.85 5.15.8-generic 5.16.0 6.7.12 6.8.5 6.18.44-rt 10.0; do
-    echo "$version" >"$proc/sys/kernel/osrelease"
+    put sys/kernel/osrelease $version
     well -- "kernel $version: its AIO is sound"
   done
   for version in 3.10.0-1160.el7 4.4.0 4.18.0-553.el8 4.19.220 5.4.0-1 5.10.84 5.14.0-503.el9 5.15.7 6.8.0 6.8.4; do
-    echo "$version" >"$proc/sys/kernel/osrelease"
+    put sys/kernel/osrelease $version
     ill 'use a kernel whose AIO is sound' -- "kernel $version: its AIO loses events or crashes"
   done
-}
-
-@test "Debian and Ubuntu tell the version it really is elsewhere" {
-  echo 5.10.0-28-amd64 >"$proc/sys/kernel/osrelease"
-  echo '#1 SMP Debian 5.10.262-1 (2026-01-01)' >"$proc/sys/kernel/version"
+  put sys/kernel/osrelease 5.10.0-28-amd64
+  put sys/kernel/version '#1 SMP Debian 5.10.262-1 (2026-01-01)'
   well -- 'kernel 5.10.262: its AIO is sound'
-  echo '#1 SMP Debian 5.10.46-4' >"$proc/sys/kernel/version"
+  put sys/kernel/version '#1 SMP Debian 5.10.46-4'
   ill 'use a kernel' -- 'kernel 5.10.46: its AIO loses events'
-  echo '#91-Ubuntu SMP' >"$proc/sys/kernel/version"
-  echo 'Ubuntu 5.15.0-91.101-generic 5.15.131' >"$proc/version_signature"
-  echo 5.15.0-91-generic >"$proc/sys/kernel/osrelease"
+  put sys/kernel/version '#91-Ubuntu SMP'
+  put version_signature 'Ubuntu 5.15.0-91.101-generic 5.15.131'
+  put sys/kernel/osrelease 5.15.0-91-generic
   well -- 'kernel 5.15.131: its AIO is sound'
 }
 
@@ -103,7 +107,7 @@ examine ()
     says perl $errno
     ill 'have the sandbox allow io_setup' -- 'AIO: forbidden here; loops'
   done
-  echo 'Seccomp:	2' >"$proc/self/status"
+  put self/status 'Seccomp:\t2'
   ill 'have the sandbox allow' -- 'AIO: forbidden here by a seccomp filter; loops'
   says perl 0
   well -- 'AIO: allowed here, by the seccomp filter, too'
@@ -114,29 +118,30 @@ examine ()
 }
 
 @test "a quota that is used up, and who uses it" {
-  process 11 && ring
-  echo 64453 >"$proc/sys/fs/aio-nr"
+  process
+  ring
+  put sys/fs/aio-nr 64453
   ill 'raise the quota, as root: sysctl fs.aio-max-nr=262144' -- '64453 of 65536 requests used, 1083 left: a loop can have one ring'
-  echo 65536 >"$proc/sys/fs/aio-nr"
+  put sys/fs/aio-nr 65536
   says perl EAGAIN
-  ill 'raise the quota' -- '0 left: no loop can make a ring'
-  ill 'raise the quota' -- '11 (server) holds rings, of so many entries: 127'
-  echo 500000 >"$proc/sys/fs/aio-max-nr"
+  ill 'raise the quota' -- '0 left: no loop can make a ring' '11 (server) holds rings, of so many entries: 127'
+  put sys/fs/aio-max-nr 500000
   well -- '434464 left: enough for 7007 small loops'
 }
 
-@test "the libev that programs load has the backend, has not, or is not there" {
-  echo '(libev) epoll_wait' >"$EV_LINUXAIO_ROOT/lib/libev.so.4"
+@test "the libev that programs load, or that one has inside: with the backend, without, not there" {
+  libev ''
   ill 'install the backend' -- 'programs load /lib/libev.so.4: no ev_linuxaio in it; loops run on epoll'
   LIBEV_FLAGS=64 ill 'set LIBEV_FLAGS=68, and install' -- 'with LIBEV_FLAGS=64 it makes no loop at all'
+  libev '(libev) linuxaio io_submit'
+  ill 'install the backend' -- "libev's own linuxaio, no ev_linuxaio; loops run on that with LIBEV_FLAGS=64 or 68"
   mkdir "$EV_LINUXAIO_ROOT/mine"
-  echo '(libev) epoll_wait ev_linuxaio 2.1' >"$EV_LINUXAIO_ROOT/mine/libev.so.4"
+  libev 'ev_linuxaio 2.1' mine/libev.so.4
   LD_LIBRARY_PATH=/none:/mine well -- 'programs load /mine/libev.so.4: ev_linuxaio 2.1'
   says ldconfig ''
   ill 'install the backend' -- 'libev: not installed'
-}
 
-@test "the libev that one program loads, or has inside" {
+  libev 'ev_linuxaio 2.0'
   says server ''
   says ldd '	libev.so.4 => /lib/libev.so.4 (0x00007f0000000000)'
   well server -- 'bin/server loads /lib/libev.so.4: ev_linuxaio 2.0'
@@ -146,83 +151,73 @@ examine ()
   ill 'nothing' server -- 'neither links libev nor has one inside'
   says server '(libev) epoll_wait'
   ill 'install the backend' server -- 'bin/server has a libev of its own: no ev_linuxaio in it'
-  run -2 "$doctor" no-such-program
-  [[ $output == *'no program no-such-program'* ]]
 }
 
 @test "a process with a ring" {
-  process 11 A=b LIBEV_FLAGS=68 && ring
-  well 11 -- 'process 11 (server)'
-  well 11 -- 'libev: /lib/libev.so.4, ev_linuxaio 2.0'
-  well 11 -- 'LIBEV_FLAGS=68, as it was started'
-  well 11 -- 'rings, of so many entries: 127; sockets: 1 in them, 1 on epoll'
-  printf 'LIBEV_BUSY_POLL=50\0' >"$dir/environ"
-  well 11 -- 'LIBEV_FLAGS is not set: the program asks for AIO itself'
-  well 11 -- 'LIBEV_BUSY_POLL=50'
+  process A=b LIBEV_FLAGS=68
+  ring
+  well 11 -- 'process 11 (server)' 'libev: /lib/libev.so.4, ev_linuxaio 2.0' 'LIBEV_FLAGS=68, as it was started' \
+    'rings, of so many entries: 127; sockets: 1 in them, 1 on epoll'
+  environment LIBEV_BUSY_POLL=50
+  well 11 -- 'LIBEV_FLAGS is not set: the program asks for AIO itself' 'LIBEV_BUSY_POLL=50'
 }
 
 @test "a process without a ring, and why" {
-  process 11 LIBEV_FLAGS=68
-  well 11 -- 'no ring; sockets on epoll: 1'
-  well 11 -- 'it may choose'
-  printf 'LIBEV_FLAGS=64\0' >"$dir/environ"
+  process LIBEV_FLAGS=68
+  well 11 -- 'no ring; sockets on epoll: 1' 'it may choose'
+  environment LIBEV_FLAGS=64
   well 11 -- 'a loop makes its first ring after 1000 events'
-
-  printf 'Uid:\t7\t7\t7\t7\nSeccomp:\t2\n' >"$dir/status"
+  status 7 2
   well 11 -- 'a loop makes its first ring after 1000 events'
-  echo '11 (ser ver) S 1 1 1 0 -1 0 0 0 0 0 90 80 0 0' >"$dir/stat"
+  used_up 90
   ill 'have the filter allow' 11 -- 'it has a seccomp filter, has computed for half a second'
-  printf 'Uid:\t7\t0\t0\t0\nSeccomp:\t0\n' >"$dir/status"
+  status 0 0
   ill 'none: the program must ask' 11 -- 'its real and its effective user differ'
-  printf 'Uid:\t7\t7\t7\t7\nSeccomp:\t0\n' >"$dir/status"
-
+  status 7 0
   says perl ENOSYS
   ill 'have the sandbox allow' 11 -- 'AIO: forbidden here'
   says perl 0
-  echo 65536 >"$proc/sys/fs/aio-nr"
+  put sys/fs/aio-nr 65536
   ill 'raise the quota' 11 -- '0 left: no loop can make a ring'
-  echo 6.8.1 >"$proc/sys/kernel/osrelease"
+  put sys/kernel/osrelease 6.8.1
   : >"$proc/sys/kernel/version"
   ill 'use a kernel' 11 -- 'kernel 6.8.1: its AIO'
-  echo '7f0000030000-7f0000040000 r-xp 00000000 fe:00 3      /usr/libexec/valgrind/vgpreload_core-amd64-linux.so' >>"$dir/maps"
+  maps /usr/libexec/valgrind/vgpreload_core-amd64-linux.so
   ill 'run it without valgrind' 11 -- 'valgrind'
 }
 
-@test "a process that was not told to use the backend" {
-  process 11 A=b
+@test "a process that was not told to use the backend; a gevent, which takes no LIBEV_FLAGS" {
+  process A=b
   ill 'start it with LIBEV_FLAGS=68' 11 -- 'LIBEV_FLAGS is not set'
   for value in 4 0x40 linuxaio; do
-    printf 'LIBEV_FLAGS=%s\0' $value >"$dir/environ"
+    environment LIBEV_FLAGS=$value
     ill 'start it with LIBEV_FLAGS=68' 11 -- "LIBEV_FLAGS=$value: the program was not told"
   done
-}
-
-@test "a gevent, which takes no LIBEV_FLAGS" {
-  process 11 LIBEV_FLAGS=68
-  echo '7f0000030000-7f0000040000 r-xp 00000000 fe:00 3      /lib/gevent/libev/corecext.so' >>"$dir/maps"
+  environment LIBEV_FLAGS=68
+  maps /lib/gevent/libev/corecext.so
   ill 'start it with GEVENT_LOOP=libev-cext GEVENT_BACKEND=linux_aio,epoll' 11 -- 'GEVENT_BACKEND is not set'
-  printf 'GEVENT_BACKEND=linux_aio,epoll\0' >"$dir/environ"
+  environment GEVENT_BACKEND=linux_aio,epoll
   well 11 -- 'it may choose'
-  printf 'GEVENT_BACKEND=linux_aio\0' >"$dir/environ"
+  environment GEVENT_BACKEND=linux_aio
   well 11 -- 'a loop makes its first ring after 1000 events'
 }
 
 @test "a process whose libev has no backend, is an own one, was replaced, or that has none" {
-  process 11 LIBEV_FLAGS=68
-  echo '(libev) epoll_wait' >"$EV_LINUXAIO_ROOT/lib/libev.so.4"
+  process LIBEV_FLAGS=68
+  libev ''
   ill 'if it loads libev.so.4' 11 -- 'libev: /lib/libev.so.4, no ev_linuxaio in it'
-  echo '(libev) epoll_wait ev_linuxaio 2.0' >"$EV_LINUXAIO_ROOT/lib/a b.so"
-  echo '7f0000030000-7f0000040000 r-xp 00000000 fe:00 3      /lib/a b.so' >>"$dir/maps"
+  libev 'ev_linuxaio 2.0' 'lib/a b.so'
+  maps '/lib/a b.so'
   well 11 -- 'libev: /lib/a b.so, ev_linuxaio 2.0'
-  echo '7f0000000000-7f0000010000 r-xp 00000000 fe:00 1      /lib/libev.so.4 (deleted)' >"$dir/maps"
-  ill 'restart it' 11 -- 'libev: /lib/libev.so.4 was replaced since the process started'
-  : >"$dir/maps"
+  : >"$proc/11/maps"
   ill 'nothing' 11 -- 'libev: none in this process'
+  maps '/lib/libev.so.4 (deleted)'
+  ill 'restart it' 11 -- 'libev: /lib/libev.so.4 was replaced since the process started'
 }
 
 @test "processes of other users are left out, and that is said" {
-  process 11 LIBEV_FLAGS=64
-  chmod 000 "$dir/maps"
+  process LIBEV_FLAGS=64
+  chmod 000 "$proc/11/maps"
   user=
   if [ "$(id -u)" = 0 ]; then
     user='setpriv --reuid=65534 --regid=65534 --clear-groups'
@@ -237,49 +232,26 @@ examine ()
 }
 
 @test "called in a wrong way" {
-  run -2 "$doctor" --help
-  [[ $output == usage:* ]]
-  run -2 "$doctor" 1 2
-  run -2 "$doctor" 12
-  [[ $output == *'no process 12' ]]
+  for call in --help '1 2' 12 no-such-program; do
+    run -2 "$doctor" $call
+    [[ $output == usage:* || $output == *"no process 12" || $output == *'no program no-such-program' ]]
+  done
 }
 
-# a real process
-@test "this host, and real processes on it" {
+@test "this host, and a real process on it, on epoll and with a ring" {
   unset EV_LINUXAIO_ROOT
   PATH=${PATH#*:}
-  LD_LIBRARY_PATH=$BUILD/inst/lib run "$doctor"
-  [[ $output == *"programs load $BUILD/inst/lib/libev.so.4: ev_linuxaio "[0-9]* ]] || { echo "$output"; false; }
-
-  cat >"$BATS_TEST_TMPDIR/loop.c" <<'END'
-#include <unistd.h>
-#include <ev_linuxaio.h>
-static void got (struct ev_loop *loop, ev_io *w, int revents) { (void)loop; (void)w; (void)revents; }
-int main (void)
-{
-  int fds [2];
-  ev_io w;
-  struct ev_loop *loop = ev_default_loop (0);
-  if (pipe (fds))
-    return 1;
-  ev_io_init (&w, got, fds [0], EV_READ);
-  ev_io_start (loop, &w);
-  ev_linuxaio_busy_poll (loop, 1e-9);
-  ev_run (loop, EVRUN_NOWAIT);
-  if (write (1, "\n", 1) != 1)
-    return 1;
-  ev_run (loop, 0);
-  return 0;
-}
-END
-  ${CC:-cc} "$BATS_TEST_TMPDIR/loop.c" -o "$BATS_TEST_TMPDIR/loop" -I"$BUILD/inst/include" -L"$BUILD/inst/lib" -lev
+  LD_LIBRARY_PATH=$libdir run "$doctor"
+  [[ $output == *"programs load $libdir/libev.so.4: ev_linuxaio "[0-9]* ]] || { echo "$output"; false; }
+  begin
+  mkdir "$tmp/www"
   for flags in 4 64 68; do
-    exec 8< <(LD_LIBRARY_PATH=$BUILD/inst/lib LIBEV_FLAGS=$flags exec "$BATS_TEST_TMPDIR/loop")
-    pid=$!
-    read -r <&8
-    run "$doctor" $pid
-    kill $pid
-    [[ $output == *"libev: $BUILD/inst/lib/libev.so.4"*", ev_linuxaio "[0-9]*"LIBEV_FLAGS=$flags"* ]] || { echo "$output"; false; }
+    LIBEV_BUSY_POLL=1 start_nghttpd $flags
+    exec 8<>"/dev/tcp/127.0.0.1/$port"
+    test $flags = 4 || until_true 10 grep -qF '[aio]' "/proc/$server/maps"
+    run "$doctor" "$server"
+    stop_server
+    [[ $output == *"libev: $libdir/libev.so.4"*", ev_linuxaio "[0-9]*"LIBEV_FLAGS=$flags"*'LIBEV_BUSY_POLL=1:'* ]] || { echo "$output"; false; }
     case $flags in
       4) [ "$status" -eq 1 ] && [[ ${lines[-1]} == '=> start it with LIBEV_FLAGS=68' ]] ;;
       *) [ "$status" -eq 0 ] && [[ $output == *'rings, of so many entries: '* ]] ;;
@@ -290,7 +262,7 @@ END
 @test "the AIO calls are really tried, and what forbids them is noticed" {
   unset EV_LINUXAIO_ROOT
   PATH=${PATH#*:}
-  LD_LIBRARY_PATH=$BUILD/inst/lib run "$doctor"
+  LD_LIBRARY_PATH=$libdir run "$doctor"
   [[ $output == *'AIO: allowed here'* ]] || { echo "$output"; false; }
   run strace -f -o /dev/null -e trace=io_setup -e inject=io_setup:error=EPERM "$doctor"
   [ "$status" -eq 1 ] && [[ $output == *'AIO: forbidden here'* ]] || { echo "$output"; false; }

@@ -1,5 +1,8 @@
-# A small gevent program, as users of gevent write them, with Debian's gevent and
-# unittest. It runs on LIBEV_FLAGS; with 64 it must have a ring after some thousand events.
+"""A small gevent program, as users of gevent write them, with Debian's gevent.
+
+gevent_program.py                    tests, which run on LIBEV_FLAGS
+gevent_program.py REQUESTS CLIENTS   many short connections, server and clients in one loop: prints requests
+                                     a second, the slowest in ms, and us of processor time a request"""
 
 import hashlib
 import os
@@ -7,6 +10,7 @@ import signal
 import socket as blocking
 import struct
 import sys
+import time
 import unittest
 
 import gevent
@@ -14,52 +18,57 @@ import gevent.os
 from gevent import signal_handler, socket, subprocess
 from gevent.server import StreamServer
 
-CONNECTIONS = 200
 FLAGS = int(os.environ['LIBEV_FLAGS'])
-AIO = os.environ['AIO'] == '3'
-
-
-def ring():
-    with open('/proc/self/maps') as maps:
-        return '/[aio]' in maps.read()
+AIO = os.environ.get('AIO') == '3'
 
 
 def echo(client, _address):
-    while True:
-        data = client.recv(65536)
-        if not data:
-            return
-        client.sendall(data)
+    with gevent.Timeout(60):
+        while data := client.recv(65536):
+            client.sendall(data)
 
 
-def start_server():
-    server = StreamServer(('127.0.0.1', 0), echo)
+def start_server(backlog=256):
+    server = StreamServer(('127.0.0.1', 0), echo, backlog=backlog)
     server.start()
     return server
 
 
-def talk(port, seed):
-    """Sends blocks of all sizes and wants the same bytes back."""
-    block = hashlib.sha256(str(seed).encode()).digest() * 1000
-    with socket.create_connection(('127.0.0.1', port)) as peer:
-        for turn in range(20):
-            sent = block[:1 + (seed * 7919 + turn * 1601) % len(block)]
-            peer.sendall(sent)
+def talk(port, blocks):
+    """Sends them, one after the other, in a connection of its own, and wants the same bytes back."""
+    with gevent.Timeout(60), socket.create_connection(('127.0.0.1', port)) as peer:
+        for block in blocks:
+            peer.sendall(block)
             got = b''
-            while len(got) < len(sent):
-                data = peer.recv(65536)
-                if not data:
-                    return False
+            while len(got) < len(block) and (data := peer.recv(65536)):
                 got += data
-            if got != sent:
-                return False
-    return True
+            if got != block:
+                sys.exit('wrong answer')
 
 
-def all_talk(port):
-    talks = [gevent.spawn(talk, port, n) for n in range(CONNECTIONS)]
-    gevent.joinall(talks, timeout=60)
-    return all(t.value for t in talks)
+def all_talk(port, connections=200):
+    """Blocks of all sizes."""
+    def blocks(seed):
+        block = hashlib.sha256(str(seed).encode()).digest() * 1000
+        return [block[:1 + (seed * 7919 + turn * 1601) % len(block)] for turn in range(20)]
+    gevent.joinall([gevent.spawn(talk, port, blocks(n)) for n in range(connections)], raise_error=True)
+
+
+def many(requests, clients):
+    slowest = 0
+
+    def client(numbers):
+        nonlocal slowest
+        for number in numbers:
+            begin = time.perf_counter()
+            talk(server.server_port, [hashlib.sha256(b'%d' % number).digest()])
+            slowest = max(slowest, time.perf_counter() - begin)
+
+    server = start_server(clients)
+    start, cpu = time.perf_counter(), time.process_time()
+    gevent.joinall([gevent.spawn(client, range(n, requests, clients)) for n in range(clients)], raise_error=True)
+    print('%.0f %.2f %.2f' % (requests / (time.perf_counter() - start), slowest * 1e3,
+                              (time.process_time() - cpu) * 1e6 / requests))
 
 
 class Program(unittest.TestCase):
@@ -77,9 +86,10 @@ class Program(unittest.TestCase):
         self.server.stop()
 
     def test_every_byte_comes_back(self):
-        self.assertTrue(all_talk(self.server.server_port))
+        all_talk(self.server.server_port)
         if FLAGS != 68:
-            self.assertEqual(ring(), FLAGS == 64 and AIO)
+            with open('/proc/self/maps') as maps:
+                self.assertEqual('/[aio]' in maps.read(), FLAGS == 64 and AIO)
 
     def test_closed_after_a_timeout_is_closed_at_once(self):
         for _ in range(20):
@@ -99,8 +109,9 @@ class Program(unittest.TestCase):
         if pid == 0:
             self.server.close()  # or it would take connections that are its parent's
             gevent.killall(self.readers)
-            os._exit(0 if all_talk(start_server().server_port) else 1)
-        self.assertTrue(all_talk(self.server.server_port))
+            all_talk(start_server().server_port)
+            os._exit(0)
+        all_talk(self.server.server_port)
         self.assertEqual(gevent.os.waitpid(pid, 0), (pid, 0))
 
     def test_processes_and_signals(self):
@@ -115,7 +126,9 @@ class Program(unittest.TestCase):
         watcher.cancel()
 
 
-if __name__ == '__main__':
+if len(sys.argv) == 3:
+    many(int(sys.argv[1]), int(sys.argv[2]))
+else:
     backend = gevent.get_hub().loop.backend_int
     if backend not in ((4,) if FLAGS == 4 else (64,) if AIO else (4, 64)):
         sys.exit('gevent runs on backend %d' % backend)

@@ -1,5 +1,5 @@
-# shellcheck shell=sh disable=SC2012,SC2034,SC2086
-# What the scripts of this folder, and others two folders below the top, share.
+# shellcheck shell=sh disable=SC2012,SC2034,SC2046,SC2086
+# What the scripts of this folder share.
 #
 # A program under test is Debian's own, unchanged. All it gets is an environment:
 # LD_LIBRARY_PATH, which names the libev built here, and LIBEV_FLAGS.
@@ -18,11 +18,6 @@ scheme=http
 rate=20000
 
 die () { echo "$me: $*" >&2; exit 1; }
-
-need () # program package
-{
-  command -v "$1" >/dev/null || die "$1 is missing: install Debian's package $2"
-}
 
 cleanup ()
 {
@@ -51,14 +46,18 @@ begin () # makes $tmp; in a script, sees to it that nothing outlives that
   chmod 755 "$tmp" # a server that gives up root reads its files here
 }
 
-alive () # pid
+a_number () # of rounds
 {
-  case $(sed 's/^.*) \(.\).*$/\1/' "/proc/$1/stat" 2>/dev/null) in
-    '' | Z | X) return 1 ;;
-  esac
+  case $1 in '' | 0* | *[!0-9]*) die "not a number of rounds: $1" ;; esac
 }
 
-dead () { ! alive "$1"; }
+dead () # pid
+{
+  case $(sed 's/^.*) \(.\).*$/\1/' "/proc/$1/stat" 2>/dev/null) in
+    '' | Z | X) ;;
+    *) return 1 ;;
+  esac
+}
 
 until_true () # seconds command...: asks every 50 ms, for so long at most
 {
@@ -73,20 +72,16 @@ until_true () # seconds command...: asks every 50 ms, for so long at most
 # Goes before a command: should its parent be killed, it gets a SIGTERM.
 mortal='setpriv --pdeathsig TERM'
 
-start () # log command...: runs it in the background, as $pid
+# Starts it on the libev under test, as $pid; gevent has a variable of its own.
+on_libev () # flags, empty for Debian's libev; log command...
 {
-  log=$1; shift
+  asked=$1 log=$2; shift 2
+  case $asked in 64) backends=linux_aio ;; 68) backends=linux_aio,epoll ;; *) backends=epoll ;; esac
+  test -z "$asked" || set -- env "LD_LIBRARY_PATH=$libdir" "LIBEV_FLAGS=$asked" \
+    GEVENT_LOOP=libev-cext GEVENT_BACKEND=$backends PYTHONDONTWRITEBYTECODE=1 "$@"
   $mortal "$@" </dev/null >"$log" 2>&1 3>&- &
   pid=$!
   started="$started $pid"
-}
-
-on_libev () # flags log command...: starts it on the libev under test; gevent has a variable of its own
-{
-  flags=$1 log=$2; shift 2
-  case $flags in 64) backends=linux_aio ;; 68) backends=linux_aio,epoll ;; *) backends=epoll ;; esac
-  start "$log" env "LD_LIBRARY_PATH=$libdir" "LIBEV_FLAGS=$flags" \
-    GEVENT_LOOP=libev-cext GEVENT_BACKEND=$backends PYTHONDONTWRITEBYTECODE=1 "$@"
 }
 
 stop () # pid [signal]
@@ -130,29 +125,33 @@ listener () # pid: prints who of it and its descendants listens
 
 listener_or_dead () { listener "$1" >/dev/null || dead "$1"; }
 
-wait_server () # pid log: waits until it or a descendant listens, sets $server and $port
+wait_server () # [pid]: waits until what was started listens, or a descendant, which is $server, on $port
 {
-  until_true 10 listener_or_dead "$1" || :
-  server=$(listener "$1") \
-    || die "the server $(alive "$1" && echo does not listen || echo has ended): $(tail -n 1 "$2")"
+  program=${1:-$pid}
+  until_true 10 listener_or_dead "$program" || :
+  server=$(listener "$program") \
+    || die "the server $(dead "$program" && echo has ended || echo does not listen): $(tail -n 1 "$log")"
   port=$(port_of "$server")
+  test -z "$asked" || loaded "$server" || die "the server did not load $libdir/libev.so.4"
 }
 
-start_nghttpd () # flags, empty for Debian's libev [nghttpd-options...]; $before goes before it. Sets $server, $port
+loaded () # pid: whether it runs on the libev under test
+{
+  grep -qF "$(readlink -f "$libdir/libev.so.4")" "/proc/$1/maps"
+}
+
+start_nghttpd () # flags [nghttpd-options...]; $before goes before it. Sets $server, $port
 {
   nghttpd_flags=$1; shift
-  # shellcheck disable=SC2046
-  set -- ${before-} nghttpd --no-tls --address=127.0.0.1 --htdocs="$tmp/www" "$@" 0
-  if test -n "$nghttpd_flags"; then on_libev "$nghttpd_flags" "$tmp/log.nghttpd" "$@"; else start "$tmp/log.nghttpd" "$@"; fi
-  wait_server "$pid" "$tmp/log.nghttpd"
-  test -z "$nghttpd_flags" || loaded "$server" || die "nghttpd did not load $libdir/libev.so.4"
+  on_libev "$nghttpd_flags" "$tmp/log.nghttpd" ${before-} \
+    nghttpd --no-tls --address=127.0.0.1 --htdocs="$tmp/www" "$@" 0
+  wait_server
 }
 
 make_pem () # a certificate, and its key, in $tmp/pem
 {
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost \
-    -days 2 -keyout "$tmp/key" -out "$tmp/cert" 2>"$tmp/log.openssl" \
-    || die "openssl: $(tail -n 1 "$tmp/log.openssl")"
+    -days 2 -keyout "$tmp/key" -out "$tmp/cert" 2>"$tmp/log.openssl" || die "openssl: $(tail -n 1 "$tmp/log.openssl")"
   cat "$tmp/key" "$tmp/cert" >"$tmp/pem"
 }
 
@@ -163,23 +162,17 @@ start_hitch () # flags backend-port; $before goes before it. Sets $server, the w
   on_libev "$1" "$tmp/log.hitch" ${before-} $mortal hitch --frontend='[127.0.0.1]:0' \
     --backend="[127.0.0.1]:$2" --workers=1 --alpn-protos=h2 \
     $(test "$(id -u)" != 0 || echo --user=nobody) "$tmp/pem"
-  until_true 10 grep -q 'Process 0 online' "$tmp/log.hitch" \
-    || die "hitch does not start: $(tail -n 1 "$tmp/log.hitch")"
-  wait_server "$pid" "$tmp/log.hitch"
+  until_true 10 grep -q 'Process 0 online' "$log" || die "hitch does not start: $(tail -n 1 "$log")"
+  wait_server
   hitch=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$server/status")
-  loaded "$server" || die "hitch did not load $libdir/libev.so.4"
 }
 
-stop_hitch ()
+stop_server () # nghttpd, or hitch and its worker, and what traces them
 {
-  kill "$hitch" 2>/dev/null || :
-  finish "$pid" || :
-  until_true 10 dead "$server" || die "hitch's worker does not end"
-}
-
-loaded () # pid: whether it runs on the libev under test
-{
-  grep -qF "$(readlink -f "$libdir/libev.so.4")" "/proc/$1/maps"
+  kill "${hitch:-$server}" 2>/dev/null || :
+  hitch=
+  finish "$program" || :
+  until_true 10 dead "$server" || die "the server does not end"
 }
 
 # Prints: sockets in rings, sockets on epoll, entries of all rings. The kernel lists
@@ -208,8 +201,7 @@ places () # pid
 peak_while () # pid pid2
 {
   in_rings=0 on_epoll=0 entries=0
-  while alive "$2"; do
-    # shellcheck disable=SC2046
+  until dead "$2"; do
     set -- "$1" "$2" $(places "$1")
     if test "$3" -le "$5" && test $((($3 + $4) * 100000 + $3)) -gt $(((in_rings + on_epoll) * 100000 + in_rings)); then
       in_rings=$3 on_epoll=$4 entries=$5
@@ -225,9 +217,7 @@ large="65536 300000 3000000"
 make_files () # in $tmp/www
 {
   mkdir "$tmp/www"
-  for size in $small $large; do
-    head -c "$size" /dev/urandom >"$tmp/www/$size"
-  done
+  for size in $small $large; do head -c "$size" /dev/urandom >"$tmp/www/$size"; done
 }
 
 fetch () # port size: prints the content
@@ -239,51 +229,29 @@ fetch () # port size: prints the content
 fetch_all () # port
 {
   for size in $small $large; do
-    fetch "$1" "$size" >"$tmp/got" 2>"$tmp/log.fetch" \
-      || die "file of $size bytes: cannot be fetched: $(tail -n 1 "$tmp/log.fetch")"
+    fetch "$1" "$size" >"$tmp/got" 2>"$tmp/log.fetch" || die "file of $size bytes: cannot be fetched: $(tail -n 1 "$tmp/log.fetch")"
     cmp -s "$tmp/got" "$tmp/www/$size" || die "file of $size bytes: got other content"
   done
 }
 
-# What h2load printed must say that each request got a 200, and that the bodies
-# add up to the bytes that were asked for; requests is a multiple of
-# 10 x clients, so that every client asks for each of the 10 files as often.
-load_is_right () # requests
+# Loads a server. Unless $rate is empty, it looks meanwhile where the sockets are, and asks for no
+# more than so many a second, so that it lasts long enough to look often. With $client_flags, h2load is
+# on the libev under test, and is looked at itself. Each request must get a 200, and the bodies must
+# add up to the bytes that were asked for; requests is a multiple of 10 x clients, so that every
+# client asks for each of the 10 files as often.
+under_load () # requests clients [h2load-options...]
 {
-  bytes=0
-  for size in $small; do bytes=$((bytes + size)); done
-  bytes=$((bytes * $1 / 10))
-  for line in \
-    "^requests: $1 total, $1 started, $1 done, $1 succeeded, 0 failed, 0 errored, 0 timeout" \
-    "^status codes: $1 2xx, 0 3xx, 0 4xx, 0 5xx" \
-    "($bytes) data"; do
-    grep -q "$line" "$tmp/load" \
-      || die "wrong responses: $(grep -hE '^(requests|status codes|traffic):' "$tmp/load" | tr '\n' ' ')"
+  n=$1 c=$2 bytes=0 limit='timeout 120'; shift 2
+  test -z "${client_flags-}" || limit=
+  on_libev "${client_flags-}" "$tmp/load" ${pin_load-} $limit h2load -n "$n" -c "$c" \
+    ${rate:+--rps=$(((rate + c - 1) / c))} "$@" $(printf "$scheme://127.0.0.1:$port/%s " $small)
+  test -z "$rate" || peak_while "$(test -n "$limit" && echo "$server" || echo "$pid")" "$pid"
+  finish "$pid" || die "h2load: $(tail -n 1 "$tmp/load")"
+  for size in $small; do bytes=$((bytes + size * n / 10)); done
+  for text in "^requests: $n total, $n started, $n done, $n succeeded, 0 failed, 0 errored, 0 timeout" \
+    "^status codes: $n 2xx, 0 3xx, 0 4xx, 0 5xx" "($bytes) data"; do
+    grep -q "$text" "$tmp/load" || die "wrong responses: $(grep -hE '^(requests|status codes|traffic):' "$tmp/load" | tr '\n' ' ')"
   done
-}
-
-load_args () # requests clients port
-{
-  echo "-n $1 -c $2$(printf " $scheme://127.0.0.1:$3/%s" $small)"
-}
-
-# Loads a server and looks meanwhile where its sockets are, as peak_while does.
-# At no more than $rate requests/s, so that it lasts long enough to look often.
-under_load () # server requests clients port [h2load-options...]
-{
-  loaded_server=$1 n=$2
-  args="$(load_args "$2" "$3" "$4") --rps=$(((rate + $3 - 1) / $3))"; shift 4
-  start "$tmp/load" timeout 120 h2load $args "$@"
-  client=$pid
-  peak_while "$loaded_server" "$client"
-  finish "$client" || die "h2load: $(tail -n 1 "$tmp/load")"
-  load_is_right "$n"
-}
-
-can_open () # files: whether so many can be open, after raising the limit
-{
-  limit=$(ulimit -S -n)
-  test "$limit" = unlimited || test "$limit" -ge "$1" || ulimit -S -n "$1" 2>/dev/null
 }
 
 # What counts system calls, those of children, too; perf does not slow a program by that.
@@ -297,17 +265,19 @@ counter () # prints: perf stat, strace, or nothing
 counting () # counter file: prints what to put before the command
 {
   case $1 in
-    perf*) echo "perf stat -x, -o $2$(printf ' -e %s' raw_syscalls:sys_enter syscalls:sys_enter_epoll_ctl \
-      syscalls:sys_enter_poll syscalls:sys_enter_io_submit)" ;;
+    perf*) echo "perf stat -x, -o $2 -e raw_syscalls:sys_enter -e syscalls:sys_enter_epoll_ctl -e syscalls:sys_enter_io_submit" ;;
     strace) echo "strace -I 2 -f -c -o $2" ;;
   esac
 }
 
-counted () # file [name]: prints how many calls there were, of all or of that name; - if nothing has counted them
+counted () # file requests name...: prints how many calls for a request; - if nothing has counted them
 {
-  awk -F '[, ]+' -v name="${2:-total}" '
-    { sub (/^ +/, "") }
-    /sys_enter/ { call = $2; sub (/.*sys_enter_*/, "", call); n [call == "" ? "total" : call] = $1 }
-    !/sys_enter/ && NF > 4 { n [$NF] = $4 }
-    END { print n ["total"] ? n [name] + 0 : "-" }' "$1" 2>/dev/null || echo -
+  file=$1 n=$2; shift 2
+  for name; do
+    awk -F '[, ]+' -v name="$name" -v n="$n" '
+      { sub (/^ +/, "") }
+      /sys_enter/ { call = $2; sub (/.*sys_enter_*/, "", call); calls [call == "" ? "total" : call] = $1 }
+      !/sys_enter/ && NF > 4 { calls [$NF] = $4 }
+      END { printf ";%s", calls ["total"] ? sprintf (n > 1 ? "%.2f" : "%d", calls [name] / n) : "-" }' "$file" 2>/dev/null || printf ';-'
+  done
 }

@@ -27,56 +27,54 @@ teardown ()
   cleanup
 }
 
-in_the_rings () # number: fails unless that many sockets were there at the peak
+aio_or_skip () { [ "$AIO" = 3 ] || skip "no AIO on this host"; }
+
+in_the_rings () # number: with 64, fails unless that many sockets were there at the peak
 {
-  if [ "$AIO" = 3 ]; then
-    test "$in_rings" -ge "$1" || die "only $in_rings sockets in rings, $on_epoll on epoll, $entries entries"
-  else
+  if [ "$AIO" != 3 ]; then
     test "$in_rings" = 0 || die "$in_rings sockets in rings, and the doctor says there can be none"
+  elif [ "$flags" = 64 ]; then
+    test "$in_rings" -ge "$1" || die "only $in_rings sockets in rings, $on_epoll on epoll, $entries entries"
   fi
 }
 
 take () # clients requests [h2load-options...]: $server serves them, and every file
 {
   clients=$1 requests=$2; shift 2
-  under_load "$server" "$requests" "$clients" "$port" "$@"
+  under_load "$requests" "$clients" "$@"
   test $((in_rings + on_epoll)) -ge "$clients" || die "only $in_rings sockets in rings and $on_epoll on epoll were seen"
   fetch_all "$port"
 }
 
-@test "nghttpd: 100 connections" {
+@test "nghttpd: 100 connections, 1000, 10,000 with 64, then 100 again" {
+  can_open () { test "$(ulimit -S -n)" = unlimited || test "$(ulimit -S -n)" -ge "$1" || ulimit -S -n "$1"; }
   for flags in 64 68; do
     for workers in 1 2; do
       start_nghttpd $flags --workers=$workers
       take 100 10000
-      test $flags != 64 || in_the_rings 100
-      stop "$server"
+      in_the_rings 100
+      stop_server
     done
   done
-}
-
-@test "nghttpd: 1000 connections, 10,000 with 64, then 100 again" {
   can_open 10300 || skip "ulimit -n does not go to 10300"
   for flags in 64 68; do
     start_nghttpd $flags
     for clients in 1000 $(test $flags != 64 || echo 10000) 100; do
       take $clients $((clients < 5000 ? 20000 : 100000))
-      test $flags != 64 || in_the_rings $clients
+      in_the_rings $clients
     done
-    stop "$server"
+    stop_server
   done
 }
 
 @test "h2load, a client: connecting sockets, that are written to first" {
   start_nghttpd ''
+  rate=200
   for flags in 64 68; do
+    client_flags=$flags
     for option in --threads=1 --threads=2 --max-concurrent-streams=10; do
-      on_libev $flags "$tmp/load" h2load $(load_args 10000 100 "$port") --rps=200 $option
-      client=$pid
-      peak_while "$client" "$client"
-      finish "$client" || die "h2load: $(tail -n 1 "$tmp/load")"
-      load_is_right 10000
-      test $flags != 64 || in_the_rings 100
+      under_load 10000 100 $option
+      in_the_rings 100
     done
   done
 }
@@ -89,10 +87,10 @@ take () # clients requests [h2load-options...]: $server serves them, and every f
   for flags in 64 68; do
     start_hitch $flags "$backend_port"
     take 100 10000
-    test $flags != 64 || in_the_rings 200
-    stop_hitch
+    in_the_rings 200
+    stop_server
   done
-  alive "$backend"
+  ! dead "$backend"
 }
 
 @test "multiwatch keeps nghttpd alive: signals, children, a fork from a loop" {
@@ -101,39 +99,42 @@ take () # clients requests [h2load-options...]: $server serves them, and every f
       "$(command -v nghttpd)" --no-tls --address=127.0.0.1 --htdocs="$tmp/www" 0
     multiwatch=$pid last=
     for life in first second third; do
-      wait_server "$multiwatch" "$tmp/log"
+      wait_server "$multiwatch"
       test "$server" != "$last"
       take 100 10000
-      test $flags != 64 || in_the_rings 100
+      in_the_rings 100
       last=$server
       kill -s KILL "$server"
       until_true 10 dead "$server"
     done
     loaded "$multiwatch"
-    wait_server "$multiwatch" "$tmp/log"
+    wait_server "$multiwatch"
     stop "$multiwatch"
     until_true 10 dead "$server" || die "multiwatch left its child behind"
   done
 }
 
+# Debian's package starts a service, so it is not installed.
 @test "nghttpx, a proxy from a Unix domain socket: threads, and a fork of a running loop" {
-  command -v nghttpx >/dev/null || skip "Debian's package nghttp2-proxy is not installed (it starts a service, too)"
+  cd "$tmp"
+  apt-get download nghttp2-proxy >log 2>&1 || skip "$(tail -n 1 log)"
+  dpkg-deb -x nghttp2-proxy*.deb .
+  cd "$here"
   fetch () { timeout 60 curl -sS --http2-prior-knowledge --unix-socket "$tmp/socket" "http://localhost/$2"; }
-  worker () { for p in $(children "$nghttpx"); do newest=$p; done; test -n "$newest" && alive "$newest"; }
-  another_worker () { newest='' && worker && test "$newest" != "$last"; }
+  another_worker () { for p in $(children "$nghttpx"); do server=$p; done; test -n "$server" && test "$server" != "$last" && ! dead "$server"; }
   : >"$tmp/conf"
   start_nghttpd ''
   for flags in 64 68; do
-    on_libev $flags "$tmp/log" nghttpx --conf="$tmp/conf" --frontend="unix:$tmp/socket;no-tls" --workers=2 \
+    on_libev $flags "$tmp/log" "$tmp/usr/sbin/nghttpx" --conf="$tmp/conf" --frontend="unix:$tmp/socket;no-tls" --workers=2 \
       --backend="127.0.0.1,$port;;proto=h2" --accesslog-file=/dev/null
-    nghttpx=$pid last=
+    nghttpx=$pid last='' server=
     until_true 10 test -S "$tmp/socket" || die "nghttpx does not listen: $(tail -n 1 "$tmp/log")"
     for text in 'two workers' 'configuration loaded anew'; do
       until_true 10 another_worker || die "nghttpx has no worker, $text: $(tail -n 1 "$tmp/log")"
-      last=$newest server=$newest
+      last=$server
       loaded "$server"
       take 100 10000 --base-uri="unix:$tmp/socket"
-      test $flags != 64 || in_the_rings 100
+      in_the_rings 100
       kill -s HUP "$nghttpx"
     done
     stop "$nghttpx" KILL
@@ -164,16 +165,14 @@ take () # clients requests [h2load-options...]: $server serves them, and every f
   cd "$tmp/ev"
   env PERL_CANARY_STABILITY_DISABLE=1 PERL_MM_USE_DEFAULT=1 EV_EXTRA_DEFS=-DEV_NO_ATFORK \
     timeout 300 sh -c '/usr/bin/perl Makefile.PL && make' >"$tmp/log" 2>&1 || die "EV does not build: $(tail -n 1 "$tmp/log")"
-  # with LIBEV_BUSY_POLL there is a ring from the first poll on; these tests wait for timers most of the time
-  pids=
+  # with LIBEV_BUSY_POLL there is a ring from the first poll on. These tests wait for timers most of the time
+  declare -A pids
   for flags in 4 64 68 '64 LIBEV_BUSY_POLL=1'; do
-    start "$tmp/log.$flags" env LIBEV_FLAGS=$flags timeout 300 /usr/bin/prove -b -v t
-    pids="$pids $pid"
+    on_libev '' "$tmp/log.$flags" env LIBEV_FLAGS=$flags timeout 300 /usr/bin/prove -b -v t
+    pids[$flags]=$pid
   done
   for flags in 4 64 68 '64 LIBEV_BUSY_POLL=1'; do
-    set -- $pids
-    pids=${pids#*"$1"}
-    finish "$1" || die "LIBEV_FLAGS=$flags: $(grep -m 1 '^not ok' "$tmp/log.$flags")"
+    finish "${pids[$flags]}" || die "LIBEV_FLAGS=$flags: $(grep -m 1 '^not ok' "$tmp/log.$flags")"
     # what the tests say, without the times that some add to it
     grep -E '^(t/|ok|[0-9]+\.\.[0-9]+$|Result)' "$tmp/log.$flags" | sed 's/ *#.*//' >"$tmp/$flags"
     cmp "$tmp/4" "$tmp/$flags"
@@ -191,15 +190,13 @@ aio=io_setup,io_destroy,io_submit,io_cancel
 
 injected () # text rings clients inject...: nghttpd goes on, with rings or none, whatever strace makes fail
 {
-  text=$1 rings=$2 list=$3; shift 3
+  text=$1 rings=$2 list=$3 rate=100000; shift 3
   before="strace -I 2 -f --seccomp-bpf -o $tmp/calls -e trace=$aio $(printf -- '-e inject=%s ' "$@") $mortal"
-  rate=100000
   start_nghttpd 64
   for clients in $list; do take "$clients" 8000; done
   test "$rings" = any || test "$entries" = 0 || die "$text: there is a ring, of $entries entries"
-  alive "$server" || die "$text: nghttpd died: $(tail -n 1 "$tmp/log.nghttpd")"
-  kill "$server"
-  finish "$pid" || :
+  ! dead "$server" || die "$text: nghttpd died: $(tail -n 1 "$tmp/log.nghttpd")"
+  stop_server
   grep -q INJECTED "$tmp/calls" || die "$text: nothing was injected"
   test "$rings" = none || grep -q 'io_submit(.*) = [1-9]' "$tmp/calls" || die "$text: no ring was ever used"
 }
@@ -212,7 +209,7 @@ injected () # text rings clients inject...: nghttpd goes on, with rings or none,
 }
 
 @test "AIO is taken away from nghttpd, or fails now and then" {
-  [ "$AIO" = 3 ] || skip "no AIO on this host"
+  aio_or_skip
   injected 'all forbidden' any '100 400 100' io_setup:error=EPERM:when=2+ io_submit,io_cancel,io_destroy:error=EPERM:when=20+
   injected 'all gone' any '100 400 100' io_setup:error=ENOSYS:when=2+ io_submit,io_cancel,io_destroy:error=ENOSYS:when=20+
   injected 'io_submit forbidden' any '100 400 100' io_submit:error=EPERM:when=40+
@@ -224,13 +221,13 @@ injected () # text rings clients inject...: nghttpd goes on, with rings or none,
 # nghttpd hardly ever stops a watcher that is armed. hitch does, of the one socket when the other ends.
 # (That what is closed is closed at once cannot be had without io_cancel.)
 @test "io_cancel is forbidden: hitch goes on" {
-  [ "$AIO" = 3 ] || skip "no AIO on this host"
+  aio_or_skip
   start_nghttpd ''
   backend_port=$port scheme=https
   make_pem
   before="strace -I 2 -f --seccomp-bpf -o $tmp/calls -e trace=io_cancel -e inject=io_cancel:error=EPERM"
   start_hitch 64 "$backend_port"
   for clients in 100 400 100; do take $clients 8000; done
-  stop_hitch
+  stop_server
   grep -q INJECTED "$tmp/calls"
 }

@@ -20,10 +20,10 @@ says ()
 @test "a command that uses libev is run on both, in turns, and judged" {
   flags=$BATS_TEST_TMPDIR/flags
   try ROUNDS=5 CMD="nghttpd --version; : \$((i = 0)); while test \$i -lt 120000; do : \$((i += 1)); done; echo \$LIBEV_FLAGS >>'$flags'"
-  says 0 'LIBEV_FLAGS=4          LIBEV_FLAGS=68'
-  says 0 '(perf stat)' || says 0 '(strace)'
-  says 0 'of 5 rounds, in turns'
-  says 0 '=> with LIBEV_FLAGS=68: '
+  says 0 'LIBEV_FLAGS=4           LIBEV_FLAGS=68'
+  says 0 'System calls: perf stat.' || says 0 'System calls: strace.'
+  says 0 'of 5 rounds in turns'
+  says 0 '=> LIBEV_FLAGS=68: '
   diff <(tail -n 10 "$flags") <(printf '%s\n' 4 68 68 4 4 68 68 4 4 68)
 }
 

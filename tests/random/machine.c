@@ -73,6 +73,7 @@ static unsigned last_iteration;
 static int shared;                  /* the loop has a lock, as those that threads share */
 static int unlocked, releases;      /* it is given away; how often it was, in this run of the loop */
 static int frozen;                  /* forked child: the files belong to the parent */
+static int outside, changed;        /* an outer loop waits, for the epoll fd of this one, which has to be run after changes */
 static pid_t children [16];
 static int childcnt;
 static long blocks;                 /* allocated by libev */
@@ -321,6 +322,51 @@ machine_now (void)
   return ts.tv_sec + ts.tv_nsec * 1e-9;
 }
 
+/* what an outer loop would wait for, now: libev makes a new one from time to time */
+static int
+epoll_fd (void)
+{
+  struct ev_loop *outer = ev_loop_new (EVFLAG_NOENV | EVBACKEND_SELECT);
+  ev_embed embed;
+
+  ev_embed_init (&embed, 0, loop);
+  ev_embed_start (outer, &embed);
+  ev_embed_stop (outer, &embed);
+  ev_loop_destroy (outer);
+  return embed.io.fd;
+}
+
+/* in the way of a program that has a loop of its own: returns 0 if there was nothing to see for it in all that time */
+static int
+run_from_outside (double seconds)
+{
+  struct pollfd p = { -1, POLLIN, 0 };
+  int owed_before = all_owed ();
+  int res, i;
+
+  if (changed)
+    {
+      changed = 0;
+      ev_run (loop, EVRUN_NOWAIT);
+
+      if (changed || all_owed () < owed_before)
+        return 1;
+    }
+
+  /* epoll does not take files that are always ready: with these, libev never sleeps */
+  for (i = 0; i < activecnt; ++i)
+    if (world [active [i]->slot].kind >= WORLD_MEMFD)
+      seconds = 0;
+
+  p.fd = epoll_fd ();
+
+  while ((res = poll (&p, 1, seconds * 1e3)) < 0)
+    ;
+
+  ev_run (loop, EVRUN_NOWAIT);
+  return res || !seconds;
+}
+
 /* runs the loop once, for that many seconds at most */
 static void
 run_for (double seconds)
@@ -333,16 +379,23 @@ run_for (double seconds)
   ev_timer_init (&guard, guard_cb, seconds, seconds);
   guard.data = &overslept;
 
-  if (seconds)
-    {
-      ev_now_update (loop);
-      ev_timer_start (loop, &guard);
-    }
-
   releases = 0;
   alarm (HANG_SECONDS + seconds);
   last_priority = EV_MAXPRI; /* ev_run begins with what was pending before */
-  ev_run (loop, seconds ? EVRUN_ONCE : EVRUN_NOWAIT);
+
+  if (seconds && outside && !ev_is_active (&timer_w))
+    overslept = !run_from_outside (seconds);
+  else
+    {
+      if (seconds)
+        {
+          ev_now_update (loop);
+          ev_timer_start (loop, &guard);
+        }
+
+      ev_run (loop, seconds ? EVRUN_ONCE : EVRUN_NOWAIT);
+    }
+
   ev_timer_stop (loop, &guard);
   fail_if (overslept && seconds > 0.01 && owed < owed_before, "slept through: an event came only when the time was over");
   fail_if (unlocked, "the lock of the loop is not taken back");
@@ -1103,6 +1156,7 @@ step (void)
     trace_call (&c, op);
 
   ++tally->operations;
+  changed = 1;
   ops [op].run (&c);
 }
 
@@ -1150,6 +1204,7 @@ configure (const unsigned char *header)
     ev_linuxaio_busy_poll (loop, 1e-9);
 
   sociable = header [3] & 1;
+  outside  = header [3] & 2 && flags & (EVBACKEND_EPOLL | EVBACKEND_LINUXAIO);
   shared   = header [2] & 128;
   if (shared)
     ev_set_loop_release_cb (loop, release_cb, acquire_cb);

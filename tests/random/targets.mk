@@ -5,8 +5,8 @@
 #   make replay-random     PROGRAM=file FAILURE=io_submit:3:EPERM
 
 CHECK_TARGETS += check-random
-$(call needs,check-random replay-random,binutils liburing-dev)
-$(call needs,fuzz-random,clang binutils liburing-dev)
+$(call needs,check-random replay-random,binutils)
+$(call needs,fuzz-random,clang binutils)
 
 RANDOM_JOBS    := $(or $(JOBS),$(shell echo $$(($$(nproc) * 4))))
 RANDOM_ARGS     = $(if $(SEED),-s $(SEED)) -n $(or $(N),200000) -j $(RANDOM_JOBS) $(if $(BACKEND),-b $(BACKEND)) -o $(BUILD)/random-failure

@@ -1,4 +1,4 @@
-/* what the files of this folder share. Each probe is one end of a pair of sockets */
+/* what the files of this folder share */
 #include "fault.h"
 #include "fixture.h"
 
@@ -38,8 +38,7 @@ static probe *crowd [CROWD];
 static inline void
 gather (int from, int to)
 {
-  for (; from < to; ++from)
-    crowd [from] = reader ();
+  crowd_open (crowd + from, to - from);
 }
 
 /* each is told of its byte, once; while the loop sleeps, as nothing else wakes it up. and of another, all at once */
@@ -49,20 +48,8 @@ serve (int from, int to)
   int i, before = places;
 
   for (i = from; i < to; ++i)
-    {
-      crowd [i]->count = 0;
-      put (crowd [i]->peer);
-      run_until (crowd [i]->count, ==, 1);
-    }
+    ping (crowd [i]);
 
   must_be (places, ==, before + to - from);
-
-  for (i = from; i < to; ++i)
-    put (crowd [i]->peer);
-
-  run_until (places, >=, before + 2 * (to - from));
-  settle (EV_A);
-
-  for (i = from; i < to; ++i)
-    must_be (crowd [i]->count, ==, 2);
+  crowd_told (crowd + from, to - from);
 }

@@ -2,6 +2,6 @@
 #
 #   make check-rings [TEST=part-of-name] [LOOP=64|ring|68] [DEBUG=1]
 
-$(call needs,check-rings,liburing-dev binutils $(if $(DEBUG),gdb))
+$(call needs,check-rings,binutils $(if $(DEBUG),gdb))
 $(eval $(call test_program,rings,below,$(TEST_FIXTURE) $(wildcard tests/rings/*.c) tests/lib/fault.c))
 $(eval $(call check,rings,below))

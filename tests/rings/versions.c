@@ -84,6 +84,17 @@ in_a_range (unsigned v)
   return 0;
 }
 
+/* what is not written to the stack says " 9999999" */
+static void __attribute__ ((noinline))
+soil_stack (void)
+{
+  volatile char rubbish [8192];
+  unsigned i;
+
+  for (i = 0; i < sizeof (rubbish); ++i)
+    rubbish [i] = i % 8 ? '9' : ' ';
+}
+
 /* a new loop wants a ring: it asks for one, or becomes one of the epoll backend (io_setup fails, as rings take long to destroy) */
 static int
 asks_for_a_ring (void)
@@ -93,6 +104,7 @@ asks_for_a_ring (void)
   fault_arrange (FAULT_io_setup, EAGAIN, 1, 1);
   restart (crowd [0], crowd [0]->io.fd, EV_READ);
   ev_linuxaio_busy_poll (EV_A_ 1e-9);
+  soil_stack ();
   poll_once ();
   must (!fault_calls [FAULT_io_setup] == (ev_backend (EV_A) == EVBACKEND_EPOLL));
   return !!fault_calls [FAULT_io_setup];

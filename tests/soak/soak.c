@@ -18,7 +18,7 @@
 #define WORKERS 2
 #define BUFFER  8192
 #define QUIET   1.   /* seconds after which a worker gives up those that do not talk */
-#define REPLACE 3    /* seconds after which a worker is replaced */
+#define REPLACE 12   /* quarters of a second after which a worker is replaced */
 
 /* the first byte of a connection */
 enum { TALK = 'T', DEAF = 'D', MUTE = 0 };
@@ -33,33 +33,25 @@ static struct
 struct conn
 {
   ev_io in, out;
-  ev_timer timer;                     /* of a worker: time-out; of the client: pause */
-  unsigned char buffer [BUFFER];
-  size_t have, done;                  /* bytes in it, and those that are out */
+  ev_timer timer;                         /* of a worker: time-out; of the client: pause */
   int kind, eof;
-  uint32_t send_state, receive_state; /* the client's: of the stream */
+  unsigned char buffer [BUFFER];          /* a worker's, */
+  size_t have, done;                      /* the bytes in it, and those that are out */
+  uint32_t seed;                          /* a client's: of its stream */
   long to_send, sent, received, reset_at;
 };
 
-static int seconds, connections, alive;
-static int listener;
-static struct sockaddr_storage address; /* its */
+static int seconds, connections, elapsed, alive, listener;
+static struct sockaddr_storage address; /* of the listener */
 static socklen_t address_len;
 
 #define add(what, n) __atomic_add_fetch (&report->what, (n), __ATOMIC_RELAXED)
-
-static int
-setting (const char *name, int otherwise)
-{
-  return getenv (name) ? atoi (getenv (name)) : otherwise;
-}
 
 static void
 check_statistics (int last)
 {
   struct ev_linuxaio_stats s;
 
-  progress ();
   ev_linuxaio_stats (EV_A_ &s, sizeof (s));
   must_be (s.submitted, ==, s.completed + s.cancelled + s.in_flight);
   must_be (s.epoll_fds, ==, s.epoll_chosen + s.epoll_kind + s.epoll_refused + s.epoll_waiting);
@@ -70,23 +62,8 @@ check_statistics (int last)
       add (submitted, s.submitted);
       add (cancelled, s.cancelled);
       add (several, s.rings > 1);
+      fixture_teardown ();
     }
-}
-
-static uint32_t
-next_random (uint32_t *state)
-{
-  *state ^= *state << 13;
-  *state ^= *state >> 17;
-  *state ^= *state << 5;
-  return *state;
-}
-
-static void
-fill_stream (uint32_t *state, unsigned char *to, size_t n)
-{
-  while (n--)
-    *to++ = next_random (state) >> 11;
 }
 
 static void
@@ -112,8 +89,6 @@ conn_stop (struct conn *c)
 /*****************************************************************************/
 /* a worker: echo, one buffer a connection */
 
-static ev_io accept_w;
-
 static void
 worker_close (struct conn *c)
 {
@@ -123,12 +98,13 @@ worker_close (struct conn *c)
 
 /* writes what there is; what does not go out waits for the write watcher, and the reader with it */
 static void
-worker_flush (struct conn *c)
+worker_out_cb (EV_P_ ev_io *w, int revents)
 {
+  struct conn *c = (struct conn *)w->data;
   ssize_t n = 0;
   int rest;
 
-  while (c->done < c->have && (n = write (c->out.fd, c->buffer + c->done, c->have - c->done)) > 0)
+  while (c->done < c->have && (n = write (w->fd, c->buffer + c->done, c->have - c->done)) > 0)
     c->done += n;
 
   rest = c->done < c->have;
@@ -147,12 +123,6 @@ worker_flush (struct conn *c)
 }
 
 static void
-worker_out_cb (EV_P_ ev_io *w, int revents)
-{
-  worker_flush ((struct conn *)w->data);
-}
-
-static void
 worker_in_cb (EV_P_ ev_io *w, int revents)
 {
   struct conn *c = (struct conn *)w->data;
@@ -167,7 +137,7 @@ worker_in_cb (EV_P_ ev_io *w, int revents)
   c->eof  = n <= 0;
   c->have = n < 0 ? 0 : n;
   c->done = 0;
-  worker_flush (c);
+  worker_out_cb (EV_A_ w, EV_WRITE);
 }
 
 /* those that talk may take as long as they like */
@@ -194,7 +164,6 @@ accept_cb (EV_P_ ev_io *w, int revents)
 
   must ((c = (struct conn *)calloc (1, sizeof (*c))) != 0);
   conn_init (c, fd, worker_in_cb, worker_out_cb, worker_idle_cb);
-
   ev_io_start (EV_A_ &c->in);
   ev_timer_again (EV_A_ &c->timer);
 }
@@ -215,32 +184,29 @@ retire_cb (EV_P_ ev_signal *w, int revents)
 static void
 worker (void)
 {
+  ev_io accepter;
   ev_timer second;
   ev_signal retire;
 
   ev_loop_fork (EV_A);
   ev_timer_init (&second, second_cb, 1., 1.);
   ev_signal_init (&retire, retire_cb, SIGTERM);
-  ev_io_init (&accept_w, accept_cb, listener, EV_READ);
+  ev_io_init (&accepter, accept_cb, listener, EV_READ);
   ev_timer_start (EV_A_ &second);
   ev_signal_start (EV_A_ &retire);
-  ev_io_start (EV_A_ &accept_w);
+  ev_io_start (EV_A_ &accepter);
   ev_run (EV_A_ 0);
-  ev_io_stop (EV_A_ &accept_w);
+  ev_io_stop (EV_A_ &accepter);
   close (listener);
 
   while (alive)
     ev_run (EV_A_ EVRUN_ONCE);
 
   check_statistics (1);
-  fixture_teardown ();
 }
 
 /*****************************************************************************/
 /* the client */
-
-static uint32_t dice = 2463534242u;
-static int elapsed;
 
 static void client_open (struct conn *c);
 
@@ -252,6 +218,20 @@ client_close (struct conn *c)
 
   if (elapsed < seconds)
     client_open (c);
+}
+
+/* the bytes of its stream from there on, without an end and without a period */
+static void
+client_stream (struct conn *c, unsigned char *to, size_t n, long from)
+{
+  size_t i;
+
+  for (i = 0; i < n; ++i)
+    {
+      uint32_t x = (c->seed + from + i) * 2654435761u;
+
+      to [i] = from + i ? (x ^ x >> 15) * 2246822519u >> 24 : (unsigned)c->kind;
+    }
 }
 
 /* the end of the stream, or an error. whoever has not got a word in yet may have been taken for a mute */
@@ -283,30 +263,10 @@ client_in_cb (EV_P_ ev_io *w, int revents)
       return;
     }
 
-  fill_stream (&c->receive_state, expected, n);
-
-  if (!c->received)
-    expected [0] = c->kind;
-
+  client_stream (c, expected, n, c->received);
   c->received += n;
   must_be (c->received, <=, c->to_send);
   must (!memcmp (got, expected, n));
-}
-
-/* the next bytes of the stream are made when the ones before are out */
-static void
-client_prepare (struct conn *c)
-{
-  c->have = 1 + next_random (&dice) % BUFFER;
-  c->done = 0;
-
-  if ((long)c->have > c->to_send - c->sent)
-    c->have = c->to_send - c->sent;
-
-  fill_stream (&c->send_state, c->buffer, c->have);
-
-  if (!c->sent)
-    c->buffer [0] = c->kind;
 }
 
 static void
@@ -314,12 +274,12 @@ client_out_cb (EV_P_ ev_io *w, int revents)
 {
   static const struct linger now = { 1, 0 };
   struct conn *c = (struct conn *)w->data;
-  ssize_t n;
+  unsigned char buffer [BUFFER];
+  ssize_t n = 1 + random () % BUFFER;
 
-  if (c->done == c->have)
-    client_prepare (c);
-
-  n = write (w->fd, c->buffer + c->done, c->have - c->done);
+  n = n < c->to_send - c->sent ? n : c->to_send - c->sent;
+  client_stream (c, buffer, n, c->sent);
+  n = write (w->fd, buffer, n);
 
   if (n < 0 && errno != EAGAIN)
     {
@@ -327,8 +287,7 @@ client_out_cb (EV_P_ ev_io *w, int revents)
       return;
     }
 
-  if (n > 0)
-    c->done += n, c->sent += n;
+  c->sent += n > 0 ? n : 0;
 
   if (c->sent >= c->reset_at)
     {
@@ -342,10 +301,10 @@ client_out_cb (EV_P_ ev_io *w, int revents)
       c->eof = 1;
       shutdown (w->fd, SHUT_WR);
     }
-  else if (n > 0 && c->kind == TALK && elapsed < seconds && next_random (&dice) % 4 == 0)
+  else if (n > 0 && c->kind == TALK && elapsed < seconds && random () % 4 == 0)
     {
       ev_io_stop (EV_A_ w);
-      c->timer.repeat = 0.001 + next_random (&dice) % 1000 * 1e-3;
+      c->timer.repeat = 0.001 + random () % 1000 * 1e-3;
       ev_timer_again (EV_A_ &c->timer);
     }
 }
@@ -361,22 +320,22 @@ static void
 client_open (struct conn *c)
 {
   int fd = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  unsigned roll = next_random (&dice) % 100;
+  unsigned roll = random () % 100;
   struct sockaddr_in from = { AF_INET, 0, { 0 }, "" };
 
   must (fd >= 0);
   memset (c, 0, sizeof (*c));
   conn_init (c, fd, client_in_cb, client_out_cb, client_pause_cb);
-  c->send_state = c->receive_state = next_random (&dice) | 1;
+  c->seed     = random ();
   c->kind     = roll < 4 ? MUTE : roll < 7 ? DEAF : TALK;
-  c->to_send  = 1 + next_random (&dice) % (roll < 12 ? 400000 : 20000);
-  c->reset_at = roll > 93 ? (long)(next_random (&dice) % c->to_send) : c->to_send + 1;
+  c->to_send  = 1 + random () % (roll < 12 ? 400000 : 20000);
+  c->reset_at = roll > 93 ? random () % c->to_send : c->to_send + 1;
 
   if (c->kind == DEAF) /* more than the buffers on the way can hold */
     c->to_send = c->reset_at = 1L << 40;
 
   /* all of 127.0.0.0/8 is ours: ports do not run out */
-  from.sin_addr.s_addr = htonl (0x7f000002 + next_random (&dice) % 1000000);
+  from.sin_addr.s_addr = htonl (0x7f000002 + random () % 1000000);
   must (!bind (fd, (struct sockaddr *)&from, sizeof (from)));
   must (!connect (fd, (struct sockaddr *)&address, address_len) || errno == EINPROGRESS);
 
@@ -391,24 +350,16 @@ client_open (struct conn *c)
 
 static long most [2]; /* pages of memory, in the first half and in the second */
 
-static long
-resident_pages (void)
-{
-  FILE *f = fopen ("/proc/self/statm", "re");
-  long resident = 0;
-
-  must (f && fscanf (f, "%*d %ld", &resident) == 1);
-  fclose (f);
-  return resident;
-}
-
 static void
 client_second_cb (EV_P_ ev_timer *w, int revents)
 {
-  long pages = resident_pages (), *m = most + (++elapsed > seconds / 2);
+  FILE *f = fopen ("/proc/self/statm", "re");
+  long pages = 0, *m = most + (++elapsed > seconds / 2);
 
-  check_statistics (0);
+  must (f && fscanf (f, "%*d %ld", &pages) == 1);
+  fclose (f);
   *m = pages > *m ? pages : *m;
+  check_statistics (0);
   must_be (elapsed, <, seconds + 120); /* or there are connections that never end */
 }
 
@@ -433,60 +384,36 @@ client (void)
   must_be (open_fds ("socket"), ==, descriptors);
   must_be (most [1], <=, most [0] + most [0] / 10 + 256);
   check_statistics (1);
-  fixture_teardown ();
 }
 
 /*****************************************************************************/
-/* the life of it all */
-
-static pid_t workers [WORKERS + 1]; /* the last one retires */
 
 static int
-ended (pid_t pid)
+setting (const char *name, int otherwise)
+{
+  return getenv (name) ? atoi (getenv (name)) : otherwise;
+}
+
+/* whether there is no such process, any more */
+static int
+over (pid_t *pid)
 {
   siginfo_t info;
 
   info.si_pid = 0;
-  return pid && !waitid (P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) && info.si_pid;
-}
 
-/* workers retire and others take their place, one after the other, until the client has ended */
-static void
-supervise (pid_t client)
-{
-  int i;
-
-  for (i = 1; !ended (client); ++i)
+  if (*pid && !waitid (P_PID, *pid, &info, WEXITED | WNOHANG | WNOWAIT) && info.si_pid)
     {
-      pause_for (1000);
-      progress ();
-
-      if (ended (workers [WORKERS]))
-        {
-          ends_well (workers [WORKERS]);
-          workers [WORKERS] = 0;
-        }
-
-      if (i % REPLACE == 0 && i < seconds && !workers [WORKERS])
-        {
-          kill (workers [i % WORKERS], SIGTERM);
-          workers [WORKERS]     = workers [i % WORKERS];
-          workers [i % WORKERS] = in_child (worker);
-        }
+      ends_well (*pid);
+      *pid = 0;
     }
 
-  ends_well (client);
-
-  for (i = 0; i <= WORKERS; ++i)
-    if (workers [i])
-      {
-        kill (workers [i], SIGTERM);
-        ends_well (workers [i]);
-      }
+  return !*pid;
 }
 
 TEST (echo_service_under_churn, EPOLL | COLD | MIXED)
 {
+  pid_t workers [WORKERS + 1] = { 0 }, clients, *w; /* the last one retires */
   int fd [2], i;
 
   seconds     = setting ("SOAK_SECONDS", 4);
@@ -501,7 +428,30 @@ TEST (echo_service_under_churn, EPOLL | COLD | MIXED)
   for (i = 0; i < WORKERS; ++i)
     workers [i] = in_child (worker);
 
-  supervise (in_child (client));
+  clients = in_child (client);
+
+  /* workers retire and others take their place, one after the other, until the client has ended */
+  for (i = 1; !over (&clients); ++i)
+    {
+      pause_for (250);
+      progress ();
+
+      if (over (workers + WORKERS) && i % REPLACE == 0)
+        {
+          w = workers + i / REPLACE % WORKERS;
+          kill (*w, SIGTERM);
+          workers [WORKERS] = *w;
+          *w = in_child (worker);
+        }
+    }
+
+  for (w = workers; w <= workers + WORKERS; ++w)
+    if (*w)
+      {
+        kill (*w, SIGTERM);
+        ends_well (*w);
+      }
+
   printf ("%lu connections, %lu bytes came back in their places, %lu time-outs, %lu resets, %lu requests, %lu cancelled\n",
           report->connections, report->bytes, report->time_outs, report->resets, report->submitted, report->cancelled);
   must_be (report->connections, >, connections);
