@@ -8,6 +8,7 @@ import collections
 import glob
 import os
 import random
+import re
 import signal
 import statistics
 import subprocess
@@ -52,19 +53,8 @@ def tree(pid):
 
 def listens_on(pids):
     """the TCP port that one of them listens on; None if there is none yet"""
-    sockets = set()
-    for pid in pids:
-        for path in glob.glob("/proc/%d/fd/*" % pid):
-            try:
-                sockets.add(os.readlink(path))
-            except OSError:
-                pass
-    with open("/proc/net/tcp") as f:
-        for line in f.readlines()[1:]:
-            words = line.split()
-            if words[3] == "0A" and "socket:[%s]" % words[9] in sockets:
-                return int(words[1].split(":")[1], 16)
-    return None
+    shown = subprocess.run(["ss", "-Hltnp"], stdout=subprocess.PIPE, universal_newlines=True).stdout
+    return next((int(re.search(r":(\d+) ", line).group(1)) for line in shown.splitlines() if any("pid=%d," % p in line for p in pids)), None)
 
 
 class Server:
