@@ -10,6 +10,7 @@ import os
 import random
 import re
 import signal
+import socket
 import statistics
 import subprocess
 import tempfile
@@ -37,7 +38,7 @@ SERVERS = {
     "mojo":       (["/usr/bin/perl", "-e", MOJO], []),
     "lwt":        (["{bench}/hello-lwt"], []),
 }
-PROGRAMS = ["nghttpd", "nghttpd short", "hitch", "gevent", "gevent short", "mojo", "mojo short", "lwt", "lwt short"]
+PROGRAMS = ["nghttpd", "nghttpd short", "hitch", "hitch short", "gevent", "gevent short", "mojo", "mojo short", "lwt", "lwt short"]
 RATES = [10, 50, 80]
 BUSY = [20, 100]
 
@@ -150,7 +151,8 @@ def once(args, name, peer, requests, **how):
                 server.process.wait()
                 fields["it_max"] = fields_of(server.said().splitlines()[-1])["it_max"]
     else:
-        with Server(args, "own server", "epoll", args.cpus[-1]) as behind, \
+        # which lives as long as somebody is connected to it
+        with Server(args, "own server", "epoll", args.cpus[-1]) as behind, socket.create_connection(("127.0.0.1", behind.port)), \
                 Server(args, "hitch", peer, args.cpus[0], behind.port, busy) as server:
             fields = server.ask(args, requests, **how)
     return fields
