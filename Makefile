@@ -38,7 +38,9 @@
 #
 # Measurements
 #
-#   make bench              everything that README quotes
+#   make bench-emulated     instructions of an operation, the kernel's included, on two kernels
+#   make bench              the same in time; other ones: tests/bench/README
+#   make bench-report       all that was measured as a page; make check-report opens it
 #   make pristine           libev 4.33 as it is, to compare with, in build/pristine-inst
 #
 # Variables

@@ -221,7 +221,10 @@ receive (struct client *c)
   idle [idle_tail++ % clients] = c;
 
   if (brief)
-    close (c->fd);
+    {
+      SSL_free (c->ssl);
+      close (c->fd);
+    }
 }
 
 static void

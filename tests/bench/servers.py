@@ -8,7 +8,9 @@ import collections
 import glob
 import os
 import random
+import re
 import signal
+import socket
 import statistics
 import subprocess
 import tempfile
@@ -36,7 +38,7 @@ SERVERS = {
     "mojo":       (["/usr/bin/perl", "-e", MOJO], []),
     "lwt":        (["{bench}/hello-lwt"], []),
 }
-PROGRAMS = ["nghttpd", "nghttpd short", "hitch", "gevent", "gevent short", "mojo", "mojo short", "lwt", "lwt short"]
+PROGRAMS = ["nghttpd", "nghttpd short", "hitch", "hitch short", "gevent", "gevent short", "mojo", "mojo short", "lwt", "lwt short"]
 RATES = [10, 50, 80]
 BUSY = [20, 100]
 
@@ -52,19 +54,8 @@ def tree(pid):
 
 def listens_on(pids):
     """the TCP port that one of them listens on; None if there is none yet"""
-    sockets = set()
-    for pid in pids:
-        for path in glob.glob("/proc/%d/fd/*" % pid):
-            try:
-                sockets.add(os.readlink(path))
-            except OSError:
-                pass
-    with open("/proc/net/tcp") as f:
-        for line in f.readlines()[1:]:
-            words = line.split()
-            if words[3] == "0A" and "socket:[%s]" % words[9] in sockets:
-                return int(words[1].split(":")[1], 16)
-    return None
+    shown = subprocess.run(["ss", "-Hltnp"], stdout=subprocess.PIPE, universal_newlines=True).stdout
+    return next((int(re.search(r":(\d+) ", line).group(1)) for line in shown.splitlines() if any("pid=%d," % p in line for p in pids)), None)
 
 
 class Server:
@@ -160,7 +151,8 @@ def once(args, name, peer, requests, **how):
                 server.process.wait()
                 fields["it_max"] = fields_of(server.said().splitlines()[-1])["it_max"]
     else:
-        with Server(args, "own server", "epoll", args.cpus[-1]) as behind, \
+        # which lives as long as somebody is connected to it
+        with Server(args, "own server", "epoll", args.cpus[-1]) as behind, socket.create_connection(("127.0.0.1", behind.port)), \
                 Server(args, "hitch", peer, args.cpus[0], behind.port, busy) as server:
             fields = server.ask(args, requests, **how)
     return fields
