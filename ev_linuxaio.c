@@ -699,14 +699,17 @@ linuxaio_to_epoll (EV_P_ int fd, enum linuxaio_place place)
 static void
 linuxaio_to_ring (EV_P_ int fd)
 {
-  /* a dup may keep the old file in the epoll set. its events must not match egen any more */
   if (anfds [fd].emask)
     {
       evsys_epoll_ctl (backend_fd, EPOLL_CTL_DEL, fd, 0, 0);
-      ++anfds [fd].egen;
       linuxaio.epollcnt -= (anfds [fd].emask & (EV_READ | EV_WRITE)) != 0;
     }
 
+  /*
+   * A dup may keep the old file in the epoll set, and epoll_poll clears emask of an fd that
+   * was one without poll before. Events of that time must not match egen any more.
+   */
+  ++anfds [fd].egen;
   anfds [fd].aio.place = LINUXAIO_IN_RING;
 }
 
