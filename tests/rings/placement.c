@@ -216,6 +216,27 @@ TEST (idle_loop_makes_no_call, COLD | RING)
   while (calls != before);
 }
 
+static int away, back;
+static void release_cb (EV_P) { (void)loop; ++away; }
+static void acquire_cb (EV_P) { (void)loop; ++back; }
+
+/* also where epoll is not looked at, as nothing is there */
+TEST (lock_of_the_loop_is_given_away_in_each_poll, RING)
+{
+  int i;
+
+  reader ();
+  poll_once ();
+  ev_set_loop_release_cb (EV_A_ release_cb, acquire_cb);
+
+  for (i = 1; i <= 40; ++i)
+    {
+      poll_once ();
+      must_be (away, ==, i);
+      must_be (back, ==, i);
+    }
+}
+
 /* what was closed first is on epoll, as far as anybody knows. what is really there is told by the next poll */
 TEST (epoll_is_looked_at_beside_a_closed_fd, RING)
 {
