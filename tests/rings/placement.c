@@ -216,6 +216,27 @@ TEST (idle_loop_makes_no_call, COLD | RING)
   while (calls != before);
 }
 
+static int away, back;
+static void release_cb (EV_P) { (void)loop; ++away; }
+static void acquire_cb (EV_P) { (void)loop; ++back; }
+
+/* also where epoll is not looked at, as nothing is there */
+TEST (lock_of_the_loop_is_given_away_in_each_poll, RING)
+{
+  int i;
+
+  reader ();
+  poll_once ();
+  ev_set_loop_release_cb (EV_A_ release_cb, acquire_cb);
+
+  for (i = 1; i <= 40; ++i)
+    {
+      poll_once ();
+      must_be (away, ==, i);
+      must_be (back, ==, i);
+    }
+}
+
 /* what was closed first is on epoll, as far as anybody knows. what is really there is told by the next poll */
 TEST (epoll_is_looked_at_beside_a_closed_fd, RING)
 {
@@ -300,6 +321,18 @@ TEST (epoll_is_told_once_of_what_is_new_to_it, COLD | MIXED)
   must_be (fault_told, ==, told + 1);
 }
 
+static int
+rounds_to_ring (probe *p)
+{
+  unsigned before = stats ().ring_fds;
+  int i;
+
+  for (i = 0; i < LONG && stats ().ring_fds == before; ++i)
+    event_and_change (p);
+
+  return i;
+}
+
 TEST (watched_without_changes_epoll_is_chosen, MIXED)
 {
   probe *p = reader ();
@@ -312,6 +345,10 @@ TEST (watched_without_changes_epoll_is_chosen, MIXED)
 
   must_be (stats ().rings, ==, 0);
   must_be (stats ().epoll_chosen, ==, 1);
+
+  /* and that is no debt */
+  i = rounds_to_ring (p);
+  must_be (i, <=, rounds_to_ring (reader ()) + 2);
 }
 
 TEST (fd_that_is_changed_after_its_events_moves_to_a_ring_and_back, MIXED)
@@ -433,6 +470,9 @@ TEST (fd_that_is_stopped_while_armed_again_and_again_leaves_the_ring, RING)
         }
 
       must_be (stats ().epoll_chosen, ==, 1);
+      ping (p);
+      poll_once ();
+      must_be (stats ().epoll_chosen, ==, 1);
       fault_arrange (FAULT_io_cancel, FAULT_ZERO, 1, 1); /* some kernels say that instead of EINPROGRESS */
     }
 }
@@ -497,6 +537,7 @@ TEST (next_ring_is_made_when_all_are_full, RING)
   gather (0, CROWD);
   poll_once ();
   must_be (stats ().rings, >, 1);
+  must_be (fault_calls [FAULT_mmap], ==, 1); /* one page tells of forks */
   must_be (stats ().ring_fds, ==, CROWD);
   must_be (stats ().ring_requests, ==, (unsigned)knob_first + (stats ().rings - 1) * knob_next);
   serve (0, CROWD);
