@@ -162,7 +162,7 @@ start_hitch () # flags backend-port; $before goes before it. Sets $server, the w
   on_libev "$1" "$tmp/log.hitch" ${before-} $mortal hitch --frontend='[127.0.0.1]:0' \
     --backend="[127.0.0.1]:$2" --workers=1 --alpn-protos=h2 \
     $(test "$(id -u)" != 0 || echo --user=nobody) "$tmp/pem"
-  until_true 10 grep -q 'Process 0 online' "$log" || die "hitch does not start: $(tail -n 1 "$log")"
+  until_true 10 grep -qs 'Process 0 online' "$log" || die "hitch does not start: $(tail -n 1 "$log")"
   wait_server
   hitch=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$server/status")
 }
