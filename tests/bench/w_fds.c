@@ -217,6 +217,7 @@ w_memory (int unused)
   limit_n (opt.active, 4 * opt.active);
   fds   = make_channels (all / 2, SOCKETS);
   chans = calloc (all, sizeof *chans);
+  sleep (1); /* what was freed before is gone by then */
   heap   = heap_bytes ();
   kernel = kernel_bytes ();
 
@@ -226,6 +227,7 @@ w_memory (int unused)
       watch (chans + k * opt.n, fds + k * opt.n, opt.n);
     }
 
+  sleep (1);
   all = opt.active > 1 ? opt.active : opt.n;
   bytes_user   = (double)(heap_bytes () - heap) / all;
   bytes_kernel = (double)(kernel_bytes () - kernel) / all;
