@@ -376,7 +376,10 @@ rings (void)
   return s.rings;
 }
 
-/* runs the loop once, for that many seconds at most. (The kernel takes 35 ms to remove a ring: hundreds of tiny ones take longer than that.) */
+/*
+ * Runs the loop once, for that many seconds at most. It has not slept if it took longer to
+ * remove rings: 35 ms each, and of tiny ones there are hundreds.
+ */
 static void
 run_for (double seconds)
 {
