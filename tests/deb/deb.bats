@@ -51,7 +51,7 @@ packaging ()
   done
   # shellcheck disable=SC2016
   run mmdebstrap --quiet --variant=apt --include=ca-certificates,libev-dev,nghttp2-server,nghttp2-client,python3-gevent,gcc,libc6-dev,perl-base \
-    --customize-hook='mkdir -p "$1/debs" && cp '"$DEBS/*.deb $top/tests/deb/smoke $top/tests/packaging/program.c"' "$1/debs"' \
+    --customize-hook='mkdir -p "$1/debs" && cp '"$DEBS/*.deb $top/tests/deb/smoke $top/tests/kernels/smoke.c"' "$1/debs"' \
     --customize-hook="cp '$top/tests/deb/in-chroot' \"\$1\" && chroot \"\$1\" sh /in-chroot" \
     "$VERSION_CODENAME" /dev/null "${sources[@]}"
   [ "$status" -eq 0 ] || { tail -n 40 <<<"$output"; false; }

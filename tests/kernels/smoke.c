@@ -1,20 +1,29 @@
 /*
  * smoke - whether the backend works at all on this kernel, machine, C library and
  * word size, in this language: events arrive through a ring, sleeping sleeps, a
- * child has a loop of its own. libev is embedded; ev.c is found with -I. LIBEV_FLAGS
- * may say another backend than 64.
+ * child has a loop of its own. LIBEV_FLAGS may say another backend than 64.
+ *
+ * libev is embedded (ev.c is found with -I), or it is an installed one whose header
+ * is named: -DINSTALLED='<ev.h>'.
  *
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#ifndef EV_STANDALONE
+#ifdef INSTALLED
+# include INSTALLED
+# include <ev_linuxaio.h>
+#else
 # define EV_STANDALONE 1
+# include "ev.c"
 #endif
-#include "ev.c"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define PAIRS    64  /* watched sockets: more than the first ring was asked to have room for */
 #define ROUNDS   20

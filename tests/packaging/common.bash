@@ -85,7 +85,7 @@ quiet ()
 # works COMPILER...: compiled that way, with the backend of $TREE, the program runs, on the backend $BACKEND
 works ()
 {
-  run "$@" -w "-I$TREE" "$top/tests/kernels/smoke.c" -o "$BATS_TEST_TMPDIR/works" -lm
+  run "$@" -w "-I$TREE" "$top/tests/kernels/smoke.c" -o "$BATS_TEST_TMPDIR/works" ${LIBS:--lm}
   [ "$status" -eq 0 ] || { echo "$*:"; printf '%s\n' "${lines[@]:0:9}"; return 1; }
   run "$BATS_TEST_TMPDIR/works"
   [ "$status" -eq 0 ] && [ "${output%%:*}" = "$BACKEND" ] || { echo "$*: status $status: $output"; return 1; }

@@ -65,9 +65,8 @@ END
   [ "$(stat -c %i "$dest/usr/lib/libev.so.4.0.0")" != "$before" ]
   exec 9<&-
   for library in -lev -l:libev.a; do
-    ${CC:-cc} ${CFLAGS:-} -w "$top/tests/packaging/program.c" -o "$BATS_TEST_TMPDIR/program" -I"$dest/usr/include" -L"$dest/usr/lib" $library -lm
-    run -0 env LIBEV_FLAGS=64 LD_LIBRARY_PATH="$dest/usr/lib" "$BATS_TEST_TMPDIR/program"
-    [ "$output" = 64 ] || [ "$output" = 4 ] # this host has no AIO
+    ${CC:-cc} ${CFLAGS:-} -w "-DINSTALLED=<ev.h>" "$top/tests/kernels/smoke.c" -o "$BATS_TEST_TMPDIR/program" -I"$dest/usr/include" -L"$dest/usr/lib" $library -lm
+    LD_LIBRARY_PATH="$dest/usr/lib" "$BATS_TEST_TMPDIR/program"
   done
 }
 
