@@ -131,6 +131,19 @@ use (EV_P)
   must (!ring || stats (EV_A).setups_refused || strcmp (getenv ("LIBEV_FLAGS"), "64") || stats (EV_A).completed >= ROUNDS * PAIRS);
 }
 
+/* it is there for who asks for it, and only for them */
+static void
+claims (void)
+{
+  must (EVBACKEND_LINUXAIO == 0x40 && EVBACKEND_ALL & EVBACKEND_LINUXAIO && EVBACKEND_MASK == 0xffff);
+  must (ev_supported_backends () & ev_embeddable_backends () & EVBACKEND_LINUXAIO);
+  must (!(ev_recommended_backends () & EVBACKEND_LINUXAIO));
+#if EV_MULTIPLICITY
+  must (ev_backend (ev_loop_new (EVFLAG_NOENV)) == EVBACKEND_EPOLL);
+  must (ev_backend (ev_loop_new (EVFLAG_NOENV | EVBACKEND_EPOLL)) == EVBACKEND_EPOLL);
+#endif
+}
+
 int
 main (void)
 {
@@ -144,6 +157,7 @@ main (void)
 #endif
 
   alarm (PATIENCE);
+  claims ();
 
   for (i = 0; i < PAIRS; ++i)
     {

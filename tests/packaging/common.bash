@@ -65,6 +65,16 @@ one_line ()
   [ "$status" -eq "$1" ] && [ "${#lines[@]}" -eq 1 ] || { echo "status $status: $output"; return 1; }
 }
 
+# stub NAME SCRIPT: a command of that name, before all others in PATH
+stub ()
+{
+  local bin=$BATS_TEST_TMPDIR/bin
+  mkdir -p "$bin"
+  printf '#!/bin/sh\n%s\n' "$2" >"$bin/$1"
+  chmod +x "$bin/$1"
+  [[ :$PATH: == *":$bin:"* ]] || PATH=$bin:$PATH
+}
+
 need ()
 {
   command -v "$1" >/dev/null || skip "no $1"
