@@ -30,8 +30,8 @@
 #   make check-coverage     do these tests reach every line of the backend?
 #   make check-mutants      do they notice a backend that is broken? N=60 SEED=1
 #   make check-kernels      other kernels and machines, emulated (as root); KERNELS=
-#   make check-debian       what README says, on a bare Debian 12 and 13 (as root); RELEASES=
-#   make check-deb          make deb, installed over Debian's libev, used, and removed
+#   make check-debian       what README says, on a bare Debian 12 and 13 (as root); RELEASES= WHAT=
+#   make check-deb          the packages of make deb
 #   make check-copies       copies of libev in other projects; COPIES="DIR..."
 #   make fuzz-random        libFuzzer on the random programs; MINUTES=1
 #   make soak               the echo service; MINUTES=60
