@@ -98,8 +98,8 @@ install = install -d $(2)$(4)/pkgconfig $(2)$(3)/include $(2)$(3)/share/man/man3
 	&& cp -P --remove-destination $(1)/.libs/libev.so $(1)/.libs/libev.so.4 $(2)$(4) \
 	&& for h in ev.h ev++.h ev_linuxaio.h; do test ! -e $(1)/$$h || install -m 644 $(1)/$$h $(2)$(3)/include || exit 1; done \
 	&& install -m 644 $(1)/ev.3 $(2)$(3)/share/man/man3 \
-	&& printf '%s\n' 'Name: libev' 'Description: event loop' 'Version: 4.33' \
-	   'Libs: -L$(4) -lev' 'Libs.private: -lm' 'Cflags: -I$(3)/include' >$(2)$(4)/pkgconfig/libev.pc \
+	&& printf '%s\n' 'prefix=$(3)' 'includedir=$${prefix}/include' 'libdir=$(4)' 'Name: libev' 'Description: event loop' 'Version: 4.33' \
+	   'Libs: -L$${libdir} -lev' 'Libs.private: -lm' 'Cflags: -I$${includedir}' >$(2)$(4)/pkgconfig/libev.pc \
 	&& chmod 644 $(2)$(4)/pkgconfig/libev.pc
 
 ifndef BUILDING
