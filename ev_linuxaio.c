@@ -835,7 +835,7 @@ linuxaio_submit (EV_P_ LINUXAIO_RING *ring)
   ring->queuecnt = 0;
 }
 
-/* sees to it that the kernel holds all that is wanted of an fd */
+/* sees to it that the kernel holds all that is wanted of a watched fd */
 inline_speed void
 linuxaio_arm (EV_P_ int fd)
 {
@@ -843,9 +843,6 @@ linuxaio_arm (EV_P_ int fd)
   int anew   = anfds [fd].aio.place == LINUXAIO_ANEW; /* linuxaio_decide may change that */
   int lacks  = linuxaio_lacks (EV_A_ fd);
   LINUXAIO_RING *ring;
-
-  if (!events)
-    return;
 
   if ((ring = linuxaio_decide (EV_A_ fd, lacks)))
     {
@@ -879,7 +876,9 @@ linuxaio_arm_all (EV_P)
 
       linuxaio.rearm = anfds [fd].aio.next;
       anfds [fd].aio.next = 0;
-      linuxaio_arm (EV_A_ fd);
+
+      if (anfds [fd].events)
+        linuxaio_arm (EV_A_ fd);
     }
 }
 
@@ -1270,11 +1269,13 @@ linuxaio_poll (EV_P_ ev_tstamp timeout)
 static void
 linuxaio_release (EV_P_ int fd)
 {
-  int saved = errno;
   LINUXAIO_FD *f = &anfds [fd].aio;
+  int saved;
 
   if (f->place != LINUXAIO_IN_RING || linuxaio_forked (EV_A))
     return;
+
+  saved = errno;
 
   if (linuxaio_phase (f) >= LINUXAIO_QUEUED)
     {
