@@ -91,16 +91,18 @@ settle (EV_P)
 /*****************************************************************************/
 /* the loop */
 
+/* new memory is full of rubbish */
 static void *
 counting_alloc (void *ptr, long size)
 {
+  void *memory = size ? realloc (ptr, size) : 0;
+
   __atomic_add_fetch (&blocks, !ptr - !size, __ATOMIC_RELAXED);
 
-  if (size)
-    return realloc (ptr, size);
+  if (!size)
+    free (ptr);
 
-  free (ptr);
-  return 0;
+  return memory && !ptr ? memset (memory, 0x5a, size) : memory;
 }
 
 int
