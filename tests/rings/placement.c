@@ -338,8 +338,8 @@ rounds_to_ring (probe *p)
 
 TEST (watched_without_changes_epoll_is_chosen, MIXED)
 {
-  probe *p = reader ();
-  int i;
+  probe *p = reader (), *w;
+  int i, in_ring;
 
   knob_worth = 1;
 
@@ -352,6 +352,22 @@ TEST (watched_without_changes_epoll_is_chosen, MIXED)
   /* and that is no debt */
   i = rounds_to_ring (p);
   must_be (i, <=, rounds_to_ring (reader ()) + 2);
+
+  /* nor is write interest of which epoll is not told, beside a ring */
+  in_ring = stats ().ring_fds;
+  p = reader ();
+  w = watch (p->io.fd, EV_WRITE);
+
+  for (i = 0; i < 3; ++i)
+    {
+      told (w, EV_WRITE);
+      stop (w);
+      ping (p);
+      start (w);
+    }
+
+  must_be (stats ().probe_hits, >=, 1);
+  must_be (stats ().ring_fds, ==, in_ring);
 }
 
 TEST (fd_that_is_changed_after_its_events_moves_to_a_ring_and_back, MIXED)
