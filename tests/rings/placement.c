@@ -800,10 +800,10 @@ TEST (loop_with_a_ring_sleeps_for_less_than_a_millisecond, LINUXAIO)
   reader ();
   poll_once ();
   must_be (stats ().rings, ==, 1);
-  counted (timer, &ticks, 0.0009, 0.);
-  fault_timeout = -1;
-  ev_run (EV_A_ EVRUN_ONCE);
-  must_be (fault_timeout, >=, 0);
+
+  for (fault_timeout = 0; fault_timeout <= 0; ev_run (EV_A_ EVRUN_ONCE)) /* or the timer was over before it slept */
+    counted (timer, &ticks, 0.0009, 0.);
+
   must_be (fault_timeout, <=, 700000);
 }
 
