@@ -56,41 +56,63 @@ init_all (void)
     io_init (&chans [k].io, workload->cb, chans [k].fd, IO_READ);
 }
 
-/* each writes to the next one */
-static void
-circle (void)
+static struct chan *
+next_of (struct chan *c)
 {
-  int first = chans [0].to, k;
-
-  for (k = 0; k < opt.n - 1; ++k)
-    chans [k].to = chans [k + 1].to;
-
-  chans [k].to = first;
-  init_all ();
+  return c + 1 < chans + opt.n ? c + 1 : chans;
 }
 
-/* those that the bytes begin at */
-#define EACH_ACTIVE(c) for (int k_ = 0; k_ < opt.active && (c = chans + (long)k_ * opt.n / opt.active); ++k_)
+/* watched while a byte is expected there: none of them, each, or every other */
+enum { STAY, PASS, PASS_ANEW, BLEND };
 
+#define PASSING(c) (workload->how && (workload->how != BLEND || ((c) - chans) & 1))
+
+static void
+pass_to (struct chan *c)
+{
+  if (workload->how == PASS_ANEW)
+    io_anew (&c->io, workload->cb, c->fd, IO_READ);
+
+  io_start (&c->io);
+}
+
+/* each writes to the next one */
 static void
 ring (void)
 {
-  struct chan *c;
-  int k;
-
-  circle ();
+  int first = chans [0].to, k;
 
   for (k = 0; k < opt.n; ++k)
-    io_start (&chans [k].io);
+    chans [k].to = k < opt.n - 1 ? chans [k + 1].to : first;
 
-  EACH_ACTIVE (c)
-    put_byte (c->to);
+  init_all ();
+
+  for (k = 0; k < opt.n; ++k)
+    if (!PASSING (chans + k))
+      io_start (&chans [k].io);
+
+  for (k = 0; k < opt.active; ++k)
+    {
+      struct chan *c = chans + (long)k * opt.n / opt.active;
+
+      if (PASSING (next_of (c)))
+        pass_to (next_of (c));
+
+      put_byte (c->to);
+    }
 }
 
 static void
 w_ring (void)
 {
-  make_chans (workload->how);
+  make_chans (WORLD_STREAM);
+  ring ();
+}
+
+static void
+w_pipering (void)
+{
+  make_chans (WORLD_PIPE);
   ring ();
 }
 
@@ -114,57 +136,7 @@ w_scale (void)
  * AnyEvent have it.
  */
 
-static struct chan *
-next_of (struct chan *c)
-{
-  return c + 1 < chans + opt.n ? c + 1 : chans;
-}
-
-static void oneshot_start (struct chan *c);
-
-IO_CB (oneshot_cb)
-{
-  struct chan *c = (struct chan *)w;
-
-  io_stop (w);
-  get_byte (c->fd);
-  oneshot_start (next_of (c));
-  put_byte (c->to);
-  ++done;
-}
-
-static void
-oneshot_start (struct chan *c)
-{
-  if (workload->how)
-    io_anew (&c->io, oneshot_cb, c->fd, IO_READ);
-
-  io_start (&c->io);
-}
-
-static void
-w_oneshot (void)
-{
-  struct chan *c;
-
-  make_chans (WORLD_STREAM);
-  circle ();
-
-  EACH_ACTIVE (c)
-    {
-      io_start (&next_of (c)->io);
-      put_byte (c->to);
-    }
-}
-
-/* blend: the ring, in which every other socket is watched only while a byte is
- * expected there, as in oneshot; a listening socket beside and, where there are timers,
- * one that is never due. One operation: one event.
- */
-
-#define PASSING(c) (((c) - chans) & 1)
-
-IO_CB (blend_cb)
+IO_CB (pass_cb)
 {
   struct chan *c = (struct chan *)w;
 
@@ -174,11 +146,16 @@ IO_CB (blend_cb)
   get_byte (c->fd);
 
   if (PASSING (next_of (c)))
-    io_start (&next_of (c)->io);
+    pass_to (next_of (c));
 
   put_byte (c->to);
   ++done;
 }
+
+/* blend: the ring, in which every other socket is watched only while a byte is
+ * expected there, as in oneshot; a listening socket beside and, where there are timers,
+ * one that is never due. One operation: one event.
+ */
 
 #ifndef BARE
 TIMER_CB (never_cb)
@@ -191,20 +168,13 @@ static void
 w_blend (void)
 {
   static struct chan beside;
-  int k;
 
-  make_chans (WORLD_STREAM);
   start (&beside, no_cb, make_channels (1, WORLD_LISTEN) [0], IO_READ);
 #ifndef BARE
   timer_init (&beside.timer, never_cb);
   timer_start (&beside.timer, 3600.);
 #endif
-  circle ();
-
-  for (k = 0; k < opt.n; k += 2)
-    io_start (&chans [k].io);
-
-  put_byte (chans [opt.n - 1].to);
+  w_ring ();
 }
 
 /* late: as oneshot, but the data comes when the loop waits for it already. A round

@@ -7,6 +7,8 @@
  * operation: one fd. A fresh loop for each round.
  * burst: the same in a loop that has been running for a while with 100 idle
  * sockets, polling without waiting.
+ * growth: from none to n idle sockets, 25 at a time with a turn in between. What
+ * matters is the longest iteration.
  */
 
 static int *channels;
@@ -14,17 +16,27 @@ static int *channels;
 static void
 step_register (void)
 {
-  int polls;
+  int beside = workload->how, portion = beside ? opt.n : 25, polls, k;
 
   new_loop ();
-  watch (chans + opt.n, channels + opt.n, workload->how);
+  watch (chans + opt.n, channels + opt.n, beside);
 
-  for (polls = workload->how > 1 ? 20000 : 1; polls--; )
+  for (polls = beside > 1 ? 20000 : beside; polls--; )
     turn_nowait ();
 
   section_begin ();
-  watch (chans, channels, opt.n);
-  turn_nowait ();
+
+  for (k = 0; k < opt.n; k += portion)
+    {
+      uint64_t begin = beside ? 0 : now_ns ();
+
+      watch (chans + k, channels + k, portion);
+      turn_nowait ();
+
+      if (!beside)
+        longest_since (begin, now_ns ());
+    }
+
   section_end (opt.n);
 
   /* they really are armed: the first and the last */
@@ -33,7 +45,7 @@ step_register (void)
   put_byte (channels [opt.n - 2]);
   wait_for (1);
 
-  unwatch (chans, opt.n + workload->how);
+  unwatch (chans, opt.n + beside);
   turn_nowait ();
   loop_del ();
 }
@@ -43,35 +55,6 @@ w_register (void)
 {
   channels = make_channels ((opt.n + workload->how + 1) / 2, WORLD_STREAM);
   chans    = calloc (opt.n + workload->how, sizeof *chans);
-  loop_del ();
-}
-
-/* growth: from none to n idle sockets, 25 at a time with a turn in between. One
- * operation: one fd. What matters is the longest iteration.
- */
-
-#define GROWTH_STEP 25
-
-static void
-step_growth (void)
-{
-  int k;
-
-  new_loop ();
-  section_begin ();
-
-  for (k = 0; k < opt.n; k += GROWTH_STEP)
-    {
-      uint64_t begin = now_ns ();
-
-      watch (chans + k, channels + k, GROWTH_STEP);
-      turn_nowait ();
-      longest_since (begin, now_ns ());
-    }
-
-  section_end (opt.n);
-  unwatch (chans, opt.n);
-  turn_nowait ();
   loop_del ();
 }
 
