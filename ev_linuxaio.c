@@ -421,7 +421,7 @@ linuxaio_ring_open (EV_P)
 {
   int asked = linuxaio.rings ? EV_LINUXAIO_RING_NEXT : EV_LINUXAIO_RING_FIRST;
   aio_context_t ctx = 0;
-  int res = linuxaio.rings || (linuxaio_kernel_good () && !linuxaio_on_valgrind ()) ? 0 : -ENOSYS;
+  int res = linuxaio_kernel_good () && !linuxaio_on_valgrind () ? 0 : -ENOSYS;
 
   if (res >= 0 && !linuxaio.alive)
     res = linuxaio_page_new (EV_A);
@@ -835,7 +835,7 @@ linuxaio_submit (EV_P_ LINUXAIO_RING *ring)
   ring->queuecnt = 0;
 }
 
-/* sees to it that the kernel holds all that is wanted of an fd */
+/* sees to it that the kernel holds all that is wanted of a watched fd */
 inline_speed void
 linuxaio_arm (EV_P_ int fd)
 {
@@ -843,9 +843,6 @@ linuxaio_arm (EV_P_ int fd)
   int anew   = anfds [fd].aio.place == LINUXAIO_ANEW; /* linuxaio_decide may change that */
   int lacks  = linuxaio_lacks (EV_A_ fd);
   LINUXAIO_RING *ring;
-
-  if (!events)
-    return;
 
   if ((ring = linuxaio_decide (EV_A_ fd, lacks)))
     {
@@ -879,7 +876,9 @@ linuxaio_arm_all (EV_P)
 
       linuxaio.rearm = anfds [fd].aio.next;
       anfds [fd].aio.next = 0;
-      linuxaio_arm (EV_A_ fd);
+
+      if (anfds [fd].events)
+        linuxaio_arm (EV_A_ fd);
     }
 }
 
@@ -1270,11 +1269,13 @@ linuxaio_poll (EV_P_ ev_tstamp timeout)
 static void
 linuxaio_release (EV_P_ int fd)
 {
-  int saved = errno;
   LINUXAIO_FD *f = &anfds [fd].aio;
+  int saved;
 
   if (f->place != LINUXAIO_IN_RING || linuxaio_forked (EV_A))
     return;
+
+  saved = errno;
 
   if (linuxaio_phase (f) >= LINUXAIO_QUEUED)
     {
@@ -1345,7 +1346,7 @@ linuxaio_change (EV_P_ int fd, int oev, int nev)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
 
-  if (linuxaio.rings && linuxaio_forked (EV_A))
+  if (linuxaio_forked (EV_A))
     {
       postfork = 1; /* the parent has the same epoll set. linuxaio_fork tells the new one of everything */
       return;
@@ -1539,9 +1540,6 @@ linuxaio_resign (EV_P_ ev_tstamp timeout)
 {
   linuxaio_arm_all (EV_A); /* writers that epoll has not heard of */
   linuxaio_free (EV_A);
-
-  linuxaio.rearm = LINUXAIO_LAST;
-  linuxaio.bell  = -1;
 
   backend        = EVBACKEND_EPOLL;
   backend_modify = epoll_modify;

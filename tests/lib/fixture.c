@@ -91,16 +91,18 @@ settle (EV_P)
 /*****************************************************************************/
 /* the loop */
 
+/* new memory is full of rubbish */
 static void *
 counting_alloc (void *ptr, long size)
 {
+  void *memory = size ? realloc (ptr, size) : 0;
+
   __atomic_add_fetch (&blocks, !ptr - !size, __ATOMIC_RELAXED);
 
-  if (size)
-    return realloc (ptr, size);
+  if (!size)
+    free (ptr);
 
-  free (ptr);
-  return 0;
+  return memory && !ptr ? memset (memory, 0x5a, size) : memory;
 }
 
 int
@@ -247,7 +249,7 @@ open_fds (const char *kind)
 }
 
 int
-rings (unsigned long inodes [RINGS])
+rings (unsigned long *inode)
 {
   FILE *maps = fopen ("/proc/self/maps", "re");
   char line [512];
@@ -256,8 +258,8 @@ rings (unsigned long inodes [RINGS])
   must (maps != 0);
 
   while (fgets (line, sizeof (line), maps))
-    if (strstr (line, "/[aio]") && ++count <= RINGS && inodes)
-      must (sscanf (line, "%*s %*s %*s %*s %lu", inodes + count - 1) == 1);
+    if (strstr (line, "/[aio]") && !count++ && inode)
+      must (sscanf (line, "%*s %*s %*s %*s %lu", inode) == 1);
 
   fclose (maps);
 

@@ -522,6 +522,25 @@ PRETENDED (event_that_says_nothing_is_followed_by_another_request, 1, EV_READ)
   must_be (p [0]->count, ==, 1);
 }
 
+/* data that comes and goes while only writing is watched is nobody's business later */
+PRETENDED (event_of_a_time_when_nobody_asked_is_not_told, 1, EV_READ)
+{
+  probe *w;
+
+  fill (p [0]->io.fd);
+  w = watch (p [0]->io.fd, EV_WRITE);
+  run ();
+  answer_cancels ();
+  enter_rings ();
+  stop (p [0]);
+  ready (p [0]);
+  run ();
+  start (p [0]);
+  run ();
+  must_be (called () + w->count, ==, 0);
+  must (held (p [0], POLLIN) && held (p [0], POLLOUT));
+}
+
 /*****************************************************************************/
 /* requests that are given up */
 
@@ -558,6 +577,30 @@ PRETENDED (event_of_a_cancelled_request_means_nothing_however_late_it_is, PAIRS,
       run ();
       all (served);
     }
+}
+
+/* the worker gets no CPU. meanwhile a watcher that is started again is served by epoll, also one that has earned a place in a ring */
+PRETENDED (watcher_is_served_while_its_cancel_is_not_answered, 1, EV_READ)
+{
+  int earned, i;
+
+  for (earned = 0; earned < 100; earned += 99)
+    {
+      for (i = 0; i < earned; ++i)
+        served (p [0]);
+
+      stop (p [0]);
+      start (p [0]);
+      run ();
+
+      for (i = 0; i < 3; ++i)
+        served (p [0]);
+
+      answer_cancels ();
+      enter_rings ();
+    }
+
+  must_be (kernel.cancels, ==, 2);
 }
 
 /* stopped, changed and started in one go: the direction is armed as soon as the event of its cancelled request has come */
@@ -706,6 +749,27 @@ PRETENDED (epoll_fd_is_readable_while_there_is_an_event, 2, EV_READ)
   close (fd);
 }
 
+/* the kernel signals the bell after it has stored the event, which may have been read by then */
+PRETENDED (late_bell_is_taken_by_one_of_the_next_polls, 1, EV_READ)
+{
+  const uint64_t one = 1;
+  int i;
+
+  ready (p [0]);
+
+  for (i = 0; i < 3; ++i)
+    run ();
+
+  must (!epoll_is_readable ());
+  must_be (write (kernel.held [0].iocb->aio_resfd, &one, 8), ==, 8);
+  must (epoll_is_readable ());
+
+  for (i = 0; i < 1000 && epoll_is_readable (); ++i)
+    run ();
+
+  must (!epoll_is_readable ());
+}
+
 static void
 complete_the_first (void)
 {
@@ -724,6 +788,21 @@ PRETENDED (busy_polling_sees_the_event_without_sleeping, 1, EV_READ)
   ev_run (EV_A_ EVRUN_ONCE);
   must_be (p [0]->count, ==, 1);
   must_be (fault_timeout, ==, 0);
+}
+
+/* also where the clock stands still */
+PRETENDED (busy_polling_comes_to_an_end, 1, EV_READ)
+{
+  probe *t = terminal_reader ();
+
+  run ();
+  put (t->peer);
+  must (wait_for (t->io.fd, POLLIN));
+  kernel.clock = 1000;
+  ev_linuxaio_busy_poll (EV_A_ 1e-4);
+  ev_run (EV_A_ EVRUN_ONCE);
+  must_be (t->count, ==, 1);
+  kernel.clock = 0;
 }
 
 /* and sleeps, if there is none while it is watched for */
