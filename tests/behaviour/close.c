@@ -22,13 +22,6 @@ expect_end (int fd, int of_writer)
   must_be (got, ==, -1);
 }
 
-static void
-expect_closed (probe *p)
-{
-  stop_and_close (p);
-  expect_end (p->peer, 0);
-}
-
 TEST (other_end_learns_that_a_stopped_file_is_closed, ALL)
 {
   static const struct { int kind, end; } files [] = {
@@ -62,54 +55,6 @@ TEST (other_end_learns_that_a_stopped_file_is_closed, ALL)
           stop_and_close (a);
           expect_end (fd [!files [i].end], pipe_end == EV_READ);
         }
-}
-
-#define CROWD 300
-
-/* as a resolver or a server does that gives up on all at once */
-TEST (peers_see_the_end_of_hundreds_of_sockets_at_once, ALL)
-{
-  probe *p [CROWD];
-  int i;
-
-  room_for_fds (2 * CROWD + 200);
-
-  for (i = 0; i < CROWD; ++i)
-    p [i] = watch_kind (WORLD_TCP, EV_READ);
-
-  settle (EV_A);
-
-  for (i = 0; i < CROWD; ++i)
-    stop_and_close (p [i]);
-
-  for (i = 0; i < CROWD; ++i)
-    expect_end (p [i]->peer, 0);
-}
-
-/*****************************************************************************/
-/* in a callback that blocks */
-
-static void
-close_other_cb (EV_P_ ev_io *w, int revents)
-{
-  probe_cb (EV_A_ w, revents);
-  ev_io_stop (EV_A_ w);
-  expect_closed ((probe *)w->data);
-}
-
-TEST (peer_sees_the_end_while_a_callback_blocks, ALL)
-{
-  int own;
-
-  for (own = 0; own < 2; ++own)
-    {
-      probe *p = reader ();
-
-      ev_set_cb (&p->io, close_other_cb);
-      p->io.data = own ? p : watch_socket (EV_READ);
-      settle (EV_A);
-      ping (p);
-    }
 }
 
 /*****************************************************************************/
@@ -232,4 +177,37 @@ TEST (descriptor_that_is_closed_before_its_watcher_is_stopped_aborts_nothing, EP
       settle (EV_A);
       talk (reader (), 10);
     }
+}
+
+/*****************************************************************************/
+/* a number is not a file */
+
+/* closes both ends and puts a new pair in their place */
+static void
+replace (probe *p)
+{
+  int fresh [2];
+
+  sockets (fresh);
+  onto (fresh [0], p->io.fd);
+  onto (fresh [1], p->peer);
+}
+
+/* a program that forgets a watcher with its file, and makes new ones for the number's next file */
+TEST (new_watchers_are_served_beside_a_forgotten_one, ALL)
+{
+  probe *old = watch_socket (EV_READ), *r, *w;
+
+  settle (EV_A);
+  replace (old);
+  r = watch (old->io.fd, EV_READ);
+  r->eat  = 1;
+  r->peer = old->peer;
+  w = watch (old->io.fd, EV_WRITE);
+  told (w, EV_WRITE);
+  stop (w);
+  silent (r);
+  talk (r, 5);
+  stop (old);
+  talk (r, 5);
 }

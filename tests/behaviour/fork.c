@@ -75,7 +75,7 @@ expect_parent_undisturbed_by (void (*body) (void))
   TEST (name, on) { expect_parent_undisturbed_by (name##_child); } \
   static void name##_child (void)
 
-CHILD (child_that_never_touches_the_loop_is_not_noticed, ALL) { }
+CHILD (child_that_never_touches_the_loop_is_not_noticed, ALL) { must_be (rings (0), ==, 0); }
 CHILD (child_that_destroys_the_loop_is_not_noticed, ALL) { ev_loop_destroy (EV_A); }
 
 /* epoll cannot do this: there, a child that forgets ev_loop_fork takes its parent's events */
@@ -120,102 +120,6 @@ TEST (child_of_a_forkcheck_loop_need_not_say_so, ALL)
 {
   loop_with_flags (EVFLAG_FORKCHECK);
   expect_parent_undisturbed_by (serve_as_child);
-}
-
-/* the first run finds out about the fork, which is no event, and the second serves */
-TEST (child_that_forgets_ev_loop_fork_is_served_by_its_second_run, RING)
-{
-  int nowait;
-
-  start_all ();
-
-  for (nowait = 0; nowait < 2; ++nowait)
-    {
-      pid_t pid;
-
-      for_child (pid)
-        {
-          put (theirs->peer);
-          stop (mine);
-          ev_run (EV_A_ nowait ? EVRUN_NOWAIT : EVRUN_ONCE);
-
-          if (!theirs->count)
-            ev_run (EV_A_ nowait ? EVRUN_NOWAIT : EVRUN_ONCE);
-
-          must_be (theirs->count, ==, 1);
-          must_be (places, ==, 1);
-        }
-
-      stop (theirs);
-      ends_well (pid);
-      start (theirs);
-      settle (EV_A);
-    }
-
-  talk_alone (mine, 10);
-}
-
-/* the one that is waited for is gone at once, as daemon (3) has it */
-TEST (daemon_goes_on_when_its_parent_is_gone, ALL)
-{
-  int report [2];
-  pid_t pid;
-
-  sockets (report);
-  start_all ();
-
-  for_child (pid)
-    if (!fork ())
-      {
-        watch_over ();
-        fork_loop_and_serve ();
-        put (report [1]);
-      }
-
-  ends_well (pid);
-  serve_as_parent ();
-  must (wait_for (report [0], POLLIN));
-  must_be (get (report [0]), ==, 1);
-  talk_alone (mine, 50);
-}
-
-/*****************************************************************************/
-/* what both see */
-
-static void
-see_shared_data (void)
-{
-  ev_loop_fork (EV_A);
-  told (both, EV_READ);
-  told (both, EV_READ);
-  must_be (mine->count + theirs->count, ==, 0);
-}
-
-/* after the fork, or just before it: the kernel has told of it, the loop has not looked yet */
-TEST (unread_data_is_reported_to_both, ALL)
-{
-  int before;
-
-  for (before = 0; before < 2; ++before)
-    {
-      pid_t pid;
-
-      start_all ();
-
-      if (before)
-        put (both->peer);
-
-      pid = in_child (see_shared_data);
-
-      if (!before)
-        put (both->peer);
-
-      told (both, EV_READ);
-      ends_well (pid);
-      told (both, EV_READ);
-      must_be (mine->count + theirs->count, ==, 0);
-      stop (both);
-    }
 }
 
 /*****************************************************************************/
@@ -270,111 +174,8 @@ TEST (asyncs_and_signals_of_the_child_stay_there, ALL)
   signal_itself ();
 }
 
-static unsigned long noted [RINGS];
-
-/* those that are mapped; returns how many were noted */
-static int
-note_rings (void)
-{
-  int count = rings (noted);
-
-  return count < RINGS ? count : RINGS;
-}
-
-/* how many of them are mapped still */
-static int
-rings_left (void)
-{
-  unsigned long now [RINGS] = { 0 };
-  int i, j, count = 0;
-
-  rings (now);
-
-  for (i = 0; i < RINGS && noted [i]; ++i)
-    for (j = 0; j < RINGS; ++j)
-      count += now [j] == noted [i];
-
-  return count;
-}
-
-static void
-expect_no_ring_of_the_parent (void)
-{
-  fork_loop_and_serve ();
-  must_be (rings_left (), ==, 0);
-}
-
-TEST (ring_of_the_parent_is_not_mapped_in_the_child, RING)
-{
-  must_be (note_rings (), >, 0);
-  expect_parent_undisturbed_by (expect_no_ring_of_the_parent);
-}
-
-/* the kernel is likely to map it where the parent has one */
-TEST (ring_of_a_child_outlives_the_loop_it_has_inherited, RING)
-{
-  struct ev_loop *inherited = loop;
-  pid_t pid;
-
-  for_child (pid)
-    {
-      probe *p;
-
-      loop = another_loop ();
-      force_ring (EV_A);
-      p = reader ();
-      talk (p, 3);
-      ev_loop_destroy (inherited);
-      talk (p, 3);
-    }
-
-  ends_well (pid);
-}
-
 /*****************************************************************************/
-/* ev_loop_fork without a fork, and what libev does by itself: epoll is made anew */
-
-#define CROWD MANY (1500)
-
-/* a backend may know of fewer numbers than libev, or of more; and no ring is lost by that */
-TEST (ev_loop_fork_without_a_fork_leaves_everything_served, ALL & ~SELECT)
-{
-  static probe *p [1500];
-  int i, round, told_before, had;
-
-  room_for_fds (CROWD * 2 + 100);
-
-  for (i = 0; i < CROWD; ++i)
-    p [i] = i < 10 ? terminal_reader () : reader ();
-
-  settle (EV_A);
-  had = note_rings ();
-
-  for (round = 1; round <= 5; ++round)
-    {
-      /* one has been stopped since, some have an event on its way */
-      stop (p [0]);
-      ev_run (EV_A_ EVRUN_NOWAIT);
-
-      for (i = round & 1; i < CROWD; i += 2)
-        put (p [i]->peer);
-
-      ev_loop_fork (EV_A);
-      start (p [0]);
-      told_before = places;
-
-      for (i = !(round & 1); i < CROWD; i += 2)
-        put (p [i]->peer);
-
-      run_until (places - told_before, >=, CROWD);
-      settle (EV_A);
-
-      for (i = 0; i < CROWD; ++i)
-        must_be (p [i]->count, ==, round);
-    }
-
-  must_be (rings_left (), ==, had);
-}
+/* epoll is made anew */
 
 /*
  * A terminal is closed, but lives on under another number, and its old number
@@ -384,10 +185,11 @@ TEST (ev_loop_fork_without_a_fork_leaves_everything_served, ALL & ~SELECT)
 TEST (stray_event_of_epoll_costs_no_ring, LINUXAIO)
 {
   probe *p = terminal_reader ();
-  int copy = fcntl (p->io.fd, F_DUPFD_CLOEXEC, 0), master = p->peer, fd [2], had;
+  int copy = fcntl (p->io.fd, F_DUPFD_CLOEXEC, 0), master = p->peer, fd [2];
+  unsigned long before = 0, after = 0;
 
   settle (EV_A);
-  had = note_rings ();
+  rings (&before);
   stop (p);
   make (WORLD_PTY, fd);
   p->peer = fd [1];
@@ -398,7 +200,8 @@ TEST (stray_event_of_epoll_costs_no_ring, LINUXAIO)
   must (wait_for (copy, POLLIN));
   silent (p);
   talk (p, 10);
-  must_be (rings_left (), ==, had);
+  rings (&after);
+  must_be (after, ==, before);
 }
 
 static struct rlimit limit;

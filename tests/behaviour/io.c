@@ -1,51 +1,11 @@
 /*
- * Events on descriptors: what is reported, how often, in which order, and
- * what starting, stopping and changing watchers does to it.
+ * Events on descriptors. What is reported, how often and in which order, and what
+ * starting, stopping and changing watchers does to it, is tried by tests/random.
  *
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
 #include "fixture.h"
-
-/*****************************************************************************/
-/* reporting */
-
-TEST (both_directions_are_reported_in_one_call_or_one_alone, ALL)
-{
-  probe *p = watch_socket (EV_READ | EV_WRITE);
-
-  put (p->peer);
-  run_until (p->count, ==, 1);
-  must_be (p->revents, ==, EV_READ | EV_WRITE);
-  get (p->io.fd);
-  told (p, EV_WRITE);
-  fill (p->io.fd);
-  settle (EV_A);
-  silent (p);
-  put (p->peer);
-  told (p, EV_READ);
-}
-
-TEST (unread_data_is_reported_in_every_iteration_until_it_is_gone, ALL)
-{
-  probe *p = watch_socket (EV_READ);
-  int i;
-
-  for (i = 0; i < 5; ++i)
-    put (p->peer);
-
-  run_until (p->count, ==, 1);
-
-  for (i = 2; i <= 20; ++i)
-    {
-      ev_run (EV_A_ i & 1 ? EVRUN_ONCE : EVRUN_NOWAIT);
-      must_be (p->count, ==, i);
-    }
-
-  p->eat = 1;
-  run_until (p->count, ==, 25);
-  silent (p);
-}
 
 /* the events come from another process, which may run on another CPU, while the loop is about to sleep */
 static void
@@ -94,29 +54,6 @@ TEST (busy_polling_loses_nothing, LINUXAIO)
   talk (p, 10);
 }
 
-#define CROWD 300
-
-TEST (all_of_many_ready_fds_get_their_turn, ALL)
-{
-  probe *p [CROWD];
-  int i, round, served;
-
-  for (i = 0; i < CROWD; ++i)
-    p [i] = watch_socket (EV_READ);
-
-  settle (EV_A);
-
-  for (i = 0; i < CROWD; ++i)
-    put (p [i]->peer);
-
-  /* nobody reads: whoever was served is ready again at once, and must not push others out */
-  for (round = served = 0; round < 20 && served < CROWD; ++round)
-    for (ev_run (EV_A_ EVRUN_ONCE), served = i = 0; i < CROWD; ++i)
-      served += p [i]->count > 0;
-
-  must_be (served, ==, CROWD);
-}
-
 /* upwards and downwards, and the highest possible: whatever is indexed by fd grows in steps */
 TEST (descriptors_far_apart_are_served, ALL)
 {
@@ -143,42 +80,48 @@ TEST (descriptors_far_apart_are_served, ALL)
     talk (p [i], 1);
 }
 
-/*****************************************************************************/
-/* changing interest */
-
-/* data that comes and goes while only writing is watched is nobody's business later */
-TEST (event_of_a_time_when_nobody_asked_is_not_reported, ALL)
+/* however small or full the rings are meanwhile */
+TEST (thousands_of_fds_come_one_by_one_and_go_again, ALL)
 {
-  probe *r = watch_socket (EV_READ), *w;
-  int i;
+  static probe *p [5000];
+  int i, step = 1, count = backend & (SELECT | POLL) ? 1500 : MANY (5000); /* those look at each of them each time */
 
-  fill (r->io.fd);
-  w = watch (r->io.fd, EV_WRITE);
-  settle (EV_A);
+  room_for_fds (2 * count + 200);
+  crowd_open (p, count);
 
-  for (i = 0; i < 10; ++i)
+  for (i = 0; i < count; ++i)
+    stop (p [i]);
+
+  for (i = 0; i < count; ++i)
     {
-      stop (r);
-      ev_run (EV_A_ EVRUN_NOWAIT);
-      put (r->peer);
+      start (p [i]);
 
-      /* one that a ring has reported, and nobody has looked at, may still be told */
-      if (i & 1 || backend & LINUXAIO)
-        settle (EV_A);
-
-      must_be (get (r->io.fd), ==, 1);
-      start (r);
-      silent (r);
+      /* some are ready just when others are added */
+      if (i == step || i == count - 1)
+        {
+          crowd_told (p, i);
+          crowd_told (p + i, 1);
+          step *= 2;
+        }
     }
 
-  /* but what lasts is */
-  stop (r);
-  settle (EV_A);
-  put (r->peer);
-  settle (EV_A);
-  start (r);
-  told (r, EV_READ);
-  must_be (w->count, ==, 0);
+  crowd_told (p, count);
+
+  /* the young ones first, so that the oldest stay to the end */
+  while (--i)
+    {
+      stop (p [i]);
+
+      if (i == step)
+        {
+          settle (EV_A);
+          crowd_told (p, i);
+        }
+      else if (i < step)
+        step /= 2;
+    }
+
+  crowd_told (p, 1);
 }
 
 TEST (stopped_watcher_is_not_called_and_learns_what_came_meanwhile, ALL)
@@ -196,202 +139,6 @@ TEST (stopped_watcher_is_not_called_and_learns_what_came_meanwhile, ALL)
   told (p, EV_READ);
 }
 
-/*****************************************************************************/
-/* order */
-
-#define PRIORITIES (EV_MAXPRI - EV_MINPRI + 1)
-
-/* terminals are what no ring serves: every other one is such, or none */
-TEST (events_of_one_iteration_are_called_by_priority, ALL)
-{
-  probe *p [PRIORITIES];
-  int fd [2], terminals, i;
-
-  for (terminals = 0; terminals < 2; ++terminals)
-    {
-      for (i = 0; i < PRIORITIES; ++i)
-        {
-          make (i & terminals ? WORLD_PTY : WORLD_STREAM, fd);
-          p [i] = probe_for (fd [0], EV_READ);
-          p [i]->peer = fd [1];
-          ev_set_priority (&p [i]->io, EV_MINPRI + i);
-          start (p [i]);
-        }
-
-      settle (EV_A);
-
-      /* once all have been reported, one iteration reports all */
-      for (i = 0; i < PRIORITIES; ++i)
-        {
-          put (p [i]->peer);
-          run_until (p [i]->count, >, 0);
-        }
-
-      places = 0;
-      ev_run (EV_A_ EVRUN_ONCE);
-      must_be (places, ==, PRIORITIES);
-
-      for (i = 1; i < PRIORITIES; ++i)
-        must_be (p [i]->place, <, p [i - 1]->place);
-
-      for (i = 0; i < PRIORITIES; ++i)
-        stop (p [i]);
-    }
-}
-
-/*****************************************************************************/
-/* write interest beside a read: the kernel is asked with poll (2) first. what comes at once, later, and never */
-
-/* two watchers of one file: a reader, and one for writing that is not yet started */
-typedef struct duplex
-{
-  probe *r, *w;
-} duplex;
-
-static duplex
-open_duplex (int kind)
-{
-  duplex d;
-
-  d.r = reader_of (kind);
-  d.w = probe_for (d.r->io.fd, EV_WRITE);
-  ev_run (EV_A_ EVRUN_NOWAIT);
-
-  return d;
-}
-
-/* nothing was forgotten of the other direction */
-static void
-reads (duplex d)
-{
-  ping (d.r);
-  must_be (d.r->seen, ==, EV_READ);
-}
-
-/* writes once: starts the watcher, waits for it and stops it */
-static void
-writes (duplex d)
-{
-  start (d.w);
-  told (d.w, EV_WRITE);
-  stop (d.w);
-}
-
-/* not served while the socket is full, but when there is room again */
-static void
-waits_to_write (duplex d)
-{
-  fill (d.r->io.fd);
-  settle (EV_A);
-  silent (d.w);
-  get (d.r->peer);
-  told (d.w, EV_WRITE);
-}
-
-/* alone, together with the read interest, or gone before the loop runs */
-TEST (write_interest_that_comes_and_goes_is_served_each_time, ALL)
-{
-  duplex d = open_duplex (WORLD_STREAM);
-  int i;
-
-  for (i = 1; i <= 50; ++i)
-    {
-      writes (d);
-
-      if (i & 1)
-        ev_run (EV_A_ EVRUN_NOWAIT);
-
-      if (i % 5 == 0)
-        reads (d);
-
-      if (i % 10 == 0)
-        {
-          stop (d.r);
-          settle (EV_A);
-          start (d.r);
-          start (d.w);
-          stop (d.w);
-          silent (d.w);
-        }
-    }
-
-  must_be (d.r->count, ==, 10);
-}
-
-TEST (write_interest_that_stays_is_served_in_every_iteration_until_the_socket_is_full, ALL)
-{
-  duplex d = open_duplex (WORLD_STREAM);
-  int i;
-
-  start (d.w);
-
-  for (i = 1; i <= 10; ++i)
-    {
-      run_until (d.w->count, ==, i);
-      reads (d);
-      d.w->count = i;
-    }
-
-  waits_to_write (d);
-}
-
-static void
-again_cb (EV_P_ ev_io *w, int revents)
-{
-  probe_cb (EV_A_ w, revents);
-  ev_io_stop (EV_A_ w);
-  ev_io_start (EV_A_ w);
-}
-
-/* the socket has filled up right after it was found to be writable, or before it was asked; or libev sees no change */
-TEST (full_socket_is_reported_when_it_has_room, ALL)
-{
-  duplex d = open_duplex (WORLD_STREAM);
-  int i;
-
-  for (i = 0; i < 10; ++i)
-    {
-      if (i == 5)
-        ev_set_cb (&d.w->io, again_cb);
-
-      start (d.w);
-
-      if (i & 1)
-        run_until (d.w->count, >, 5 * i);
-
-      waits_to_write (d);
-      stop (d.w);
-      ev_run (EV_A_ EVRUN_NOWAIT);
-    }
-
-  reads (d);
-}
-
-/* sockets that can always be written to do not keep the others waiting */
-TEST (everybody_else_is_served_beside_a_write, ALL)
-{
-  duplex d = open_duplex (WORLD_STREAM);
-  probe *p = reader ();
-  int i, ticks = 0;
-
-  counted (timer, &ticks, 0.001, 0.001);
-
-  for (i = 1; i <= 200 || ticks < 3; ++i)
-    {
-      int before = d.w->count;
-
-      start (d.w);
-      put (p->peer);
-      ev_run (EV_A_ EVRUN_ONCE);
-      run_until (p->count, ==, i);
-      must_be (d.w->count, >, before);
-      stop (d.w);
-    }
-}
-
-/*****************************************************************************/
-/* hang-up and error */
-
 static int
 socket_error (int fd)
 {
@@ -401,96 +148,6 @@ socket_error (int fd)
   getsockopt (fd, SOL_SOCKET, SO_ERROR, &err, &len);
 
   return err;
-}
-
-/* a socket that is full, watched for both */
-static duplex
-open_full (int kind)
-{
-  duplex d = open_duplex (kind);
-
-  d.r->eat = 0;
-  start (d.w);
-
-  do /* more room may be found for a connection */
-    {
-      fill (d.r->io.fd);
-      settle (EV_A);
-      d.w->count = 0;
-      settle (EV_A);
-    }
-  while (d.w->count);
-
-  d.w->seen = 0;
-  must_be (d.r->count, ==, 0);
-
-  return d;
-}
-
-/* of a local socket, or a reset of a connection; writing was watched before, or is from then on */
-TEST (hang_up_reaches_reader_and_writer_again_and_again, ALL)
-{
-  static const struct linger at_once = { 1, 0 };
-  int how;
-
-  for (how = 0; how < 4; ++how)
-    {
-      int i, kind = how & 1 ? WORLD_TCP : WORLD_STREAM;
-      duplex d = how & 2 ? open_duplex (kind) : open_full (kind);
-
-      d.r->eat = 0;
-      setsockopt (d.r->peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof (at_once));
-      close (d.r->peer);
-      start (d.w);
-      run_until (d.r->count && d.w->count);
-
-      for (i = 0; i < 10; ++i)
-        {
-          d.r->count = d.w->count = 0;
-          ev_run (EV_A_ EVRUN_ONCE);
-          must_be (d.r->count + d.w->count, ==, 2);
-        }
-
-      must_be (d.r->seen, ==, EV_READ);
-      must_be (d.w->seen, ==, EV_WRITE);
-      stop (d.r);
-      stop (d.w);
-    }
-}
-
-/*****************************************************************************/
-/* connections */
-
-TEST (connecting_accepting_and_talking_work_in_one_loop, ALL)
-{
-  probe *l = watch_kind (WORLD_LISTEN, EV_READ);
-  int i;
-
-  settle (EV_A);
-
-  for (i = 0; i < 20; ++i)
-    {
-      probe *c = watch (connected_to (l->io.fd), EV_WRITE), *s;
-
-      l->count = 0;
-      run_until (l->count && c->count);
-      must_be (socket_error (c->io.fd), ==, 0);
-      s = watch (accepted (l->io.fd), EV_READ);
-      restart (c, c->io.fd, EV_READ);
-      put (c->io.fd);
-      told (s, EV_READ);
-      get (s->io.fd);
-      put (s->io.fd);
-      told (c, EV_READ);
-      get (c->io.fd);
-      stop_and_close (c);
-      told (s, EV_READ);
-      must_be (get (s->io.fd), ==, -1);
-      stop_and_close (s);
-    }
-
-  settle (EV_A);
-  silent (l);
 }
 
 TEST (refused_connection_reaches_reader_and_writer, ALL)
@@ -510,4 +167,3 @@ TEST (refused_connection_reaches_reader_and_writer, ALL)
   run_until (r->count && w->count);
   must_be (socket_error (client), ==, ECONNREFUSED);
 }
-

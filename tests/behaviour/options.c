@@ -64,19 +64,6 @@ TEST (number_that_was_never_open_is_told, (ALL & ~SELECT) | COMPILED)
   told_it_is_bad (watch (5000, EV_READ));
 }
 
-TEST (bad_descriptor_among_good_ones_harms_nobody, ALL | COMPILED)
-{
-  probe *good [60], *bad;
-
-  crowd_open (good, 30);
-  bad = watch (closed_fd (), EV_READ);
-  crowd_open (good + 30, 30);
-  run_until (bad->count, ==, 1);
-  must (bad->revents & EV_ERROR);
-  crowd_told (good, 60);
-  must_be (bad->count, ==, 1);
-}
-
 TEST (number_that_was_bad_is_served_when_it_is_good, ALL | COMPILED)
 {
   int number = closed_fd (), fd [2], i;

@@ -37,24 +37,6 @@ TEST (signal_ends_the_sleep, ALL) { expect_signals_to_arrive (0); }
 TEST (signal_through_signalfd_ends_the_sleep, ALL) { expect_signals_to_arrive (EVFLAG_SIGNALFD); }
 TEST (signal_of_a_loop_that_leaves_the_mask_alone_ends_the_sleep, ALL) { expect_signals_to_arrive (EVFLAG_NOSIGMASK); }
 
-TEST (signal_sent_by_the_process_itself_arrives, ALL)
-{
-  int i, count1 = 0, count2 = 0;
-
-  counted (signal, &count1, SIGUSR1);
-  counted (signal, &count2, SIGUSR2);
-
-  for (i = 1; i <= 100; ++i)
-    {
-      kill (getpid (), i & 1 ? SIGUSR1 : SIGUSR2);
-      run_until (count1 + count2, ==, i);
-    }
-
-  must_be (count1, ==, 50);
-  ev_feed_signal (SIGUSR2);
-  run_until (count2, ==, 51);
-}
-
 /*****************************************************************************/
 /* children, of which only the default loop knows */
 

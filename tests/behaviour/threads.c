@@ -1,6 +1,6 @@
 /*
- * Threads: loops side by side, one loop whose watchers other threads start and
- * stop while it sleeps, and threads that are cancelled or have files of their own.
+ * Threads: one loop whose watchers other threads start and stop while it sleeps,
+ * and threads that are cancelled or have files of their own.
  *
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
@@ -38,81 +38,9 @@ run_loop (void *arg)
 }
 
 /*****************************************************************************/
-/* a loop for each thread */
+/* one loop, watchers of other threads: the locking scheme of the manual */
 
-#define PAIRS  64
-#define ROUNDS 200
-
-static int echoed, heard, vain;
-
-/* the kernel may tell of a byte a second time if the thread that has sent it is slow to wake up who waits for it */
-static int
-caught (ev_io *w, int revents)
-{
-  int res = get (w->fd);
-
-  must_be (revents, ==, EV_READ);
-  __atomic_add_fetch (&vain, !res, __ATOMIC_RELAXED);
-
-  return res;
-}
-
-static void
-echo_cb (EV_P_ ev_io *w, int revents)
-{
-  if (!caught (w, revents))
-    return;
-
-  put (w->fd);
-
-  if (++echoed == PAIRS * ROUNDS)
-    ev_break (EV_A_ EVBREAK_ALL);
-}
-
-static void
-heard_cb (EV_P_ ev_io *w, int revents)
-{
-  heard += caught (w, revents);
-}
-
-/* the other loop is made in one thread, run in another, and destroyed in the first */
-TEST (two_loops_in_two_threads_play_table_tennis, ALL)
-{
-  struct ev_loop *own = loop, *other = another_loop ();
-  static ev_io io [PAIRS];
-  probe *p [PAIRS];
-  pthread_t thread;
-  int i, round;
-
-  crowd_open (p, PAIRS);
-
-  for (i = 0; i < PAIRS; ++i)
-    {
-      ev_set_cb (&p [i]->io, heard_cb);
-      ev_io_init (io + i, echo_cb, p [i]->peer, EV_READ);
-      ev_io_start (other, io + i);
-    }
-
-  loop   = other;
-  thread = thread_of (run_loop);
-  loop   = own;
-
-  for (round = 1; round <= ROUNDS; ++round)
-    {
-      for (i = 0; i < PAIRS; ++i)
-        put (p [i]->io.fd);
-
-      run_until (heard, ==, round * PAIRS);
-    }
-
-  join (thread);
-  must_be (vain, <=, backend & LINUXAIO ? PAIRS * ROUNDS / 100 : 0);
-  ev_loop_destroy (other);
-}
-
-/*****************************************************************************/
-/* ev_async */
-
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static ev_async async;
 static int asyncs;
 
@@ -124,40 +52,6 @@ async_cb (EV_P_ ev_async *w, int revents)
   if (w->data)
     ev_break (EV_A_ EVBREAK_ALL);
 }
-
-static void *
-send_many (void *arg)
-{
-  int i;
-
-  loop = (struct ev_loop *)arg;
-
-  for (i = 1; i <= 500; ++i)
-    {
-      ev_async_send (EV_A_ &async);
-
-      while (__atomic_load_n (&asyncs, __ATOMIC_ACQUIRE) < i)
-        sched_yield ();
-    }
-
-  return arg;
-}
-
-TEST (async_from_another_thread_ends_every_sleep, ALL)
-{
-  pthread_t thread;
-
-  ev_async_init (&async, async_cb);
-  ev_async_start (EV_A_ &async);
-  thread = thread_of (send_many);
-  run_until (asyncs, ==, 500);
-  join (thread);
-}
-
-/*****************************************************************************/
-/* one loop, watchers of other threads: the locking scheme of the manual */
-
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static void
 release (EV_P) EV_NOEXCEPT
@@ -287,7 +181,7 @@ serve_rounds (void *arg)
   return 0;
 }
 
-TEST (watchers_are_started_and_stopped_while_the_loop_sleeps, ALL)
+TEST (threads_start_and_stop_watchers_while_the_loop_sleeps, ALL)
 {
   pthread_t thread = run_in_thread (), others [3];
   int i;
@@ -299,36 +193,6 @@ TEST (watchers_are_started_and_stopped_while_the_loop_sleeps, ALL)
 
   for (i = 0; i < 3; ++i)
     join (others [i]);
-
-  end_thread (thread);
-}
-
-/* the number of a descriptor that was stopped and closed while the loop sleeps is the program's: it is left alone */
-TEST (number_of_a_descriptor_that_another_thread_closed_is_left_alone, EPOLL | LINUXAIO)
-{
-  pthread_t thread = run_in_thread ();
-  int round, fd [2], other [2];
-  ev_io io;
-
-  for (round = 0; round < 5; ++round)
-    {
-      sockets (fd);
-      ev_io_init (&io, tell_cb, fd [0], EV_READ);
-      start_from_outside (&io);
-      pause_for (2);
-      acquire (EV_A);
-      ev_io_stop (EV_A_ &io);
-      sockets (other);
-      onto (other [0], fd [0]);
-      release (EV_A);
-      must (wait_for (fd [1], POLLIN));
-      must_be (get (fd [1]), ==, -1);
-      pause_for (10);
-      close (fd [0]);
-      must (wait_for (other [1], POLLIN));
-      close (fd [1]);
-      close (other [1]);
-    }
 
   end_thread (thread);
 }

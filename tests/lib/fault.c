@@ -211,6 +211,8 @@ fault_epoll_pwait2 (int epfd, struct epoll_event *events, int count, const struc
 int
 fault_epoll_wait (int epfd, struct epoll_event *events, int count, int milliseconds)
 {
+  fault_timeout = milliseconds * 1000000L;
+
   return hit (FAULT_epoll_wait) ? -1 : epoll_wait (epfd, events, count, milliseconds);
 }
 

@@ -56,7 +56,7 @@ void fault_mend (int call);                    /* it fails no more */
 extern unsigned long fault_calls [FAULT_COUNT];
 extern unsigned long fault_failures;           /* arranged ones that have happened */
 extern int fault_used;                         /* was anything arranged */
-extern long fault_timeout;                     /* of the last epoll_pwait2, in nanoseconds */
+extern long fault_timeout;                     /* of the last epoll_pwait2 or epoll_wait, in nanoseconds */
 extern unsigned long fault_told;               /* calls of epoll_ctl, also before */
 
 /* the beginning of what io_setup maps */

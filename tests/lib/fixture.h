@@ -130,8 +130,7 @@ void default_loop_with_flags (unsigned flags); /* or by the default loop */
 int allocated_blocks (void);             /* by libev, and not freed */
 int open_fds (const char *kind);         /* of this process; kind: whose name has this in it ("" for all) */
 
-#define RINGS 9
-int rings (unsigned long inodes [RINGS]);/* that are mapped; the inodes of the first of them, if not 0 */
+int rings (unsigned long *inode);        /* that are mapped; which one is the first */
 
 /*****************************************************************************/
 /* waiting */

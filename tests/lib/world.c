@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 
 #include "world.h"
 
@@ -408,7 +409,7 @@ had_number (unsigned file, int fd)
 static void
 occupy (int slot, int fd, const struct world_object *o, int kind, int end)
 {
-  world [slot] = (struct world_slot) { fd, o->aux, slot, ++files, world [slot].watcher, 0, kind, end, o->signo };
+  world [slot] = (struct world_slot) { fd, o->aux, slot, ++files, world [slot].watcher, 0, 0, kind, end, o->signo };
 }
 
 static void
@@ -519,7 +520,7 @@ occupy_dup (int slot, int fd, int to)
 
   world [to]         = world [slot];
   world [to].fd      = fd;
-  world [to].seen    = 0;
+  world [to].seen    = world [to].before = 0;
   world [to].watcher = watcher;
   group_join (to, slot);
   world_sample (slot);
@@ -601,13 +602,35 @@ world_sample_all (void)
       world [i].seen |= world_poll (i);
 }
 
+/*
+ * Since 6.12.117 and 7.3.4 (398e3fa789aa) a kernel worker completes a request that had to
+ * wait. It looks at the file, and may be kept from storing the event until the loop has polled.
+ */
+static int
+events_come_late (void)
+{
+  unsigned major = 0, minor = 0, patch = 0;
+  struct utsname un;
+
+  uname (&un);
+  sscanf (un.release, "%u.%u.%u", &major, &minor, &patch);
+  return major == 6 && minor == 12 ? patch >= 117 : major == 7 && minor == 3 ? patch >= 4 : major > 7 || (major == 7 && minor > 3);
+}
+
 void
 world_forget (void)
 {
+  static int late = -1;
   int i;
 
+  if (late < 0)
+    late = events_come_late ();
+
   for (i = 0; i < world_size; ++i)
-    world [i].seen = 0;
+    {
+      world [i].before = late ? world [i].seen : 0;
+      world [i].seen   = 0;
+    }
 }
 
 /*****************************************************************************/

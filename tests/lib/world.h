@@ -55,6 +55,7 @@ struct world_slot
   unsigned file;     /* open file description: dups share it */
   int watcher;       /* head of the list of watchers bound to the slot, for the user */
   short seen;        /* what poll said at any time since world_forget () */
+  short before;      /* and before that, where events may come late */
   unsigned char kind;
   unsigned char end; /* which end of a pair */
   unsigned char signo;

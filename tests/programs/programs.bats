@@ -145,7 +145,7 @@ take () # clients requests [h2load-options...]: $server serves them, and every f
 @test "gevent: coroutines that start, wait and stop for every event" {
   for flags in 4 64 68; do
     on_libev $flags "$tmp/log" env AIO="$AIO" timeout 120 /usr/bin/python3 "$here/gevent_program.py"
-    finish "$pid" || { cat "$tmp/log"; die "gevent on $flags"; }
+    wait "$pid" || { cat "$tmp/log"; die "gevent on $flags"; }
   done
 }
 
@@ -172,7 +172,7 @@ take () # clients requests [h2load-options...]: $server serves them, and every f
     pids[$flags]=$pid
   done
   for flags in 4 64 68 '64 LIBEV_BUSY_POLL=1'; do
-    finish "${pids[$flags]}" || die "LIBEV_FLAGS=$flags: $(grep -m 1 '^not ok' "$tmp/log.$flags")"
+    wait "${pids[$flags]}" || die "LIBEV_FLAGS=$flags: $(grep -m 1 '^not ok' "$tmp/log.$flags")"
     # what the tests say, without the times that some add to it
     grep -E '^(t/|ok|[0-9]+\.\.[0-9]+$|Result)' "$tmp/log.$flags" | sed 's/ *#.*//' >"$tmp/$flags"
     cmp "$tmp/4" "$tmp/$flags"

@@ -10,6 +10,7 @@
 
 CHECK_TARGETS += check-programs
 $(call needs,run,nghttp2-server nghttp2-client hitch openssl python3-gevent strace util-linux)
+$(call needs,try,python3)
 $(call needs,check-programs,bats perl strace nghttp2-server nghttp2-client curl hitch openssl multiwatch \
   python3-gevent libcommon-sense-perl libcanary-stability-perl)
 

@@ -258,7 +258,7 @@ judge_event (struct watcher *w, int revents)
   if (unfed & ~w->io.events)
     fail_watcher (w, "not asked for", unfed, "got");
 
-  if (unfed & ~events_of (world [w->slot].seen)
+  if (unfed & ~events_of (world [w->slot].seen | world [w->slot].before)
       && unfed & ~events_of (world_poll (w->slot)))
     fail_watcher (w, "invented", unfed, "got");
 }

@@ -522,6 +522,25 @@ PRETENDED (event_that_says_nothing_is_followed_by_another_request, 1, EV_READ)
   must_be (p [0]->count, ==, 1);
 }
 
+/* data that comes and goes while only writing is watched is nobody's business later */
+PRETENDED (event_of_a_time_when_nobody_asked_is_not_told, 1, EV_READ)
+{
+  probe *w;
+
+  fill (p [0]->io.fd);
+  w = watch (p [0]->io.fd, EV_WRITE);
+  run ();
+  answer_cancels ();
+  enter_rings ();
+  stop (p [0]);
+  ready (p [0]);
+  run ();
+  start (p [0]);
+  run ();
+  must_be (called () + w->count, ==, 0);
+  must (held (p [0], POLLIN) && held (p [0], POLLOUT));
+}
+
 /*****************************************************************************/
 /* requests that are given up */
 
@@ -769,6 +788,21 @@ PRETENDED (busy_polling_sees_the_event_without_sleeping, 1, EV_READ)
   ev_run (EV_A_ EVRUN_ONCE);
   must_be (p [0]->count, ==, 1);
   must_be (fault_timeout, ==, 0);
+}
+
+/* also where the clock stands still */
+PRETENDED (busy_polling_comes_to_an_end, 1, EV_READ)
+{
+  probe *t = terminal_reader ();
+
+  run ();
+  put (t->peer);
+  must (wait_for (t->io.fd, POLLIN));
+  kernel.clock = 1000;
+  ev_linuxaio_busy_poll (EV_A_ 1e-4);
+  ev_run (EV_A_ EVRUN_ONCE);
+  must_be (t->count, ==, 1);
+  kernel.clock = 0;
 }
 
 /* and sleeps, if there is none while it is watched for */
