@@ -109,7 +109,6 @@ typedef struct { io_w rd, wr; } rw_w;
 # define PEER_REPORT (void)0
 #endif
 
-#define RW_OF_READ(w)  ((rw_w *)(w))
 #define RW_OF_WRITE(w) ((rw_w *)((char *)(w) - offsetof (rw_w, wr)))
 
 /*****************************************************************************/
@@ -128,7 +127,7 @@ typedef struct { io_w rd, wr; } rw_w;
 
 static __thread long done;      /* operations of this section so far */
 static long operations;         /* of all sections */
-static uint64_t begun, spent;
+static uint64_t begun, spent, deadline;
 static uint64_t longest;        /* iteration, where a workload looks at that */
 static double own_user = -1., own_kernel; /* figures of a workload that counts itself */
 
@@ -204,7 +203,7 @@ make_channels (int n, int kind)
       int ends = world_make (&o, kind);
 
       if (!ends)
-        err (1, "channel");
+        errx (1, "no more descriptors, after %d", 2 * k);
 
       fds [2 * k]     = o.fd [0];
       fds [2 * k + 1] = o.fd [ends - 1];
@@ -405,11 +404,11 @@ static const struct workload workloads [] =
   { "memory",        w_memory,    OWN,             0,   0, { step_memory } },
   { "newdestroy",    w_life,      ONE,             0,   0, { step_newdestroy } },
   { "exit",          w_life,      ONE,             0,   0, { step_exit } },
-  { "accept",        w_accept,    COUNTED,         0,  20, { step_accept }, accept_cb, request_cb },
+  { "accept",        w_accept,    COUNTED,         0,  20, { step_accept }, request_cb },
   { "connect",       w_connect,   ALL,             0,   5, { step_connect } },
   { "ends",          idle_world,  OWN,             0,   0, { step_ends } },
   { "closeidle",     w_ending,    OWN,             0,   0, { step_ending } },
-  { "server",        w_server,    OWN,             0,   0, { step_serve }, accept_cb, serve_cb },
+  { "server",        w_server,    OWN,             0,   0, { step_serve }, serve_cb },
 #ifndef BARE
   { "stopother",     w_stopother, ALL,             0, 400, { send_all, settle_one }, stopother_cb },
   { "mixed",         w_mixed,     COUNTED,      STAY, 100, { step }, mixed_cb },
@@ -472,7 +471,6 @@ int
 main (int argc, char *argv [])
 {
   struct rlimit files;
-  uint64_t deadline;
 
   if (argc < 3)
     errx (1, "usage: %s WORKLOAD BACKEND [NAME=NUMBER...]", program_invocation_short_name);

@@ -33,6 +33,7 @@ PEERS = {
     "bare multi":  ("bare-uring", "multishot"),
 }
 OURS = list(PEERS)[:5]
+BARE = ["bare bell", "bare aio", "bare epoll"]
 HOWS = ["instructions", "time", "programs", "latency", "calls"]
 
 Row = collections.namedtuple("Row", "name workload n active counted most marks")
@@ -119,7 +120,7 @@ def table(title, rows):
 
 
 def excess(title, rows, calls):
-    """what costs more than epoll: in user space and in the kernel, in which system calls, and what the least of a loop does"""
+    """what costs more than epoll: where the instructions go, and how far that is from the least that a loop can do"""
     body = []
     for name in in_order(rows, read_rows()):
         base = rows[name].get("epoll", {})
@@ -129,11 +130,11 @@ def excess(title, rows, calls):
             if r and r >= 1.005 and "user" in entry:
                 mine, others = (calls.get(name, {}).get(p, {}).get("calls", {}) for p in (peer, "epoll"))
                 more = {c: mine.get(c, 0) - others.get(c, 0) for c in sorted({**mine, **others})}
-                bare = [ratio(rows[name].get("bare " + p, {}), base) for p in ("bell", "aio", "epoll")]
+                bare = [ratio(entry, rows[name].get(p, {})) for p in BARE]
                 body.append([(t, None) for t in ["%s, %s" % (name, peer), "%.2f" % r] + [
                     "%+.0f" % (entry[space] - base[space]) for space in ("user", "kernel")] + [
-                        ", ".join("%s %+.2f" % m for m in more.items() if abs(m[1]) >= .005) or "-"] + ["%.2f" % b if b else "-" for b in bare]])
-    return title, ["", "ratio", "user space", "kernel", "system calls", "bare bell", "bare aio", "bare epoll"], body
+                        ", ".join("%s %+.2f" % m for m in more.items() if abs(m[1]) >= .005) or ("-" if mine else "not counted")] + ["%.2f" % b if b else "-" for b in bare]])
+    return title, ["", "of epoll", "user space", "kernel", "system calls"] + ["of " + p for p in BARE], body
 
 
 def tables(build, how):
@@ -141,7 +142,7 @@ def tables(build, how):
     for name, rows in data.get("tables", {}).items():
         out.append(table("%s%s; %s" % (name and name + ": ", data["title"], data["system"]), rows))
         if how == "instructions":
-            out.append(excess("%s: what costs more than epoll; instructions and system calls more, and bare loops" % name, rows,
+            out.append(excess("%s: what costs more than epoll: how much, instructions more and system calls more; ratio to bare loops" % name, rows,
                               load(build, "calls").get("tables", {}).get("", {})))
     return out
 

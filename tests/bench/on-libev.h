@@ -1,7 +1,7 @@
 /*
  * on-libev.h - the workloads in libev's own words: see bench.c
  *
- * Backends: its number; "64 ring" has all in a ring that can be in one, from the start.
+ * Backends: its number, 0: what LIBEV_FLAGS says; "64 ring" has all in a ring that can be in one, from the start.
  */
 
 #include <ev.h>
@@ -41,7 +41,9 @@ typedef ev_timer timer_w;
 static inline int
 loop_new (void)
 {
-  loop = ev_loop_new (atoi (opt.backend));
+  int flags = atoi (opt.backend);
+
+  loop = ev_loop_new (flags ? flags | EVFLAG_NOENV : 0);
 
 #ifdef EV_LINUXAIO_H_
   if (loop && strstr (opt.backend, "ring"))

@@ -31,7 +31,7 @@ app->start (qw (daemon -l http://127.0.0.1:0 -r 1000000000 -m production))"""
 
 # what is started (BENCH, PROGRAM and BEHIND are filled in), and how it is asked
 SERVERS = {
-    "own server": (["PROGRAM", "server", "4", "ops=1"], []),
+    "own server": (["PROGRAM", "server", "0", "ops=1"], []),
     "nghttpd":    (["nghttpd", "--no-tls", "--address=127.0.0.1", "--htdocs=BENCH/www", "0"], ["http2=1"]),
     "hitch":      (["hitch", "--frontend=[127.0.0.1]:0", "--backend=[127.0.0.1]:BEHIND", "--workers=1", "--user=nobody", "BENCH/www/pem"], ["tls=1"]),
     "gevent":     (["/usr/bin/python3", "-c", WSGI], []),

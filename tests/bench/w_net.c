@@ -69,14 +69,26 @@ new_conn (io_cb *cb, int fd, int mask)
   start (conns + next++ % CONNS, cb, fd, mask);
 }
 
+static void
+hear (int fd, ssize_t len)
+{
+  char buf [512];
+
+  if (read (fd, buf, sizeof buf) != len)
+    err (1, "read");
+}
+
+static void
+tell (int fd, const char *text, ssize_t len)
+{
+  if (write (fd, text, len) != len)
+    err (1, "write");
+}
+
 /* the end of a stream, which is closed here, too */
 IO_CB (end_cb)
 {
-  char byte;
-
-  if (read (io_fd (w), &byte, 1))
-    err (1, "end");
-
+  hear (io_fd (w), 0);
   io_close (w);
   --left;
 }
@@ -90,17 +102,16 @@ IO_CB (end_cb)
 static const char request [] = "GET / HTTP/1.0\r\nHost: localhost\r\n\r\n";
 static const char answer [] = "HTTP/1.0 200 OK\r\nContent-Length: 12\r\n\r\nHello world\n";
 
+#define ASK    request, sizeof request - 1
+#define ANSWER answer, sizeof answer - 1
+
 static int *clients;
 static int serving;
 
 IO_CB (request_cb)
 {
-  char buf [512];
-
-  if (read (io_fd (w), buf, sizeof buf) != sizeof request - 1
-      || write (io_fd (w), answer, sizeof answer - 1) != sizeof answer - 1)
-    err (1, "request");
-
+  hear (io_fd (w), sizeof request - 1);
+  tell (io_fd (w), ANSWER);
   io_close (w);
   ++done;
   --left;
@@ -112,35 +123,39 @@ IO_CB (accept_cb)
 
   while ((fd = accept_client ()) >= 0)
     {
-      new_conn (workload->wcb, fd, IO_READ);
+      new_conn (workload->cb, fd, IO_READ);
       ++serving;
       --left;
     }
 }
 
 static void
+w_server (void)
+{
+  static struct chan acceptor;
+
+  start (&acceptor, accept_cb, make_listener (), IO_READ);
+}
+
+static void
 step_accept (void)
 {
-  char buf [512];
-  int k;
+  int *c, *end = clients + opt.active;
 
-  for (k = 0; k < opt.active; ++k)
-    clients [k] = make_client (0);
-
-  wait_for (opt.active);
-
-  for (k = 0; k < opt.active; ++k)
-    if (write (clients [k], request, sizeof request - 1) != sizeof request - 1)
-      err (1, "client write");
+  for (c = clients; c < end; ++c)
+    *c = make_client (0);
 
   wait_for (opt.active);
 
-  for (k = 0; k < opt.active; ++k)
+  for (c = clients; c < end; ++c)
+    tell (*c, ASK);
+
+  wait_for (opt.active);
+
+  for (c = clients; c < end; ++c)
     {
-      if (read (clients [k], buf, sizeof buf) != sizeof answer - 1)
-        err (1, "client read");
-
-      close_hard (clients [k]);
+      hear (*c, sizeof answer - 1);
+      close_hard (*c);
     }
 }
 
@@ -149,7 +164,7 @@ w_accept (void)
 {
   clients = calloc (opt.active, sizeof *clients);
   idle_world ();
-  new_conn (workload->cb, make_listener (), IO_READ);
+  w_server ();
 }
 
 /* connect: beside n idle sockets, 10 sockets connect at a time, are watched until
@@ -257,7 +272,6 @@ time_out (void)
 static void
 step_ending (void)
 {
-  char byte;
   int k;
 
   new_loop ();
@@ -285,10 +299,7 @@ step_ending (void)
   for (k = 0; k < opt.n; ++k)
     {
       fcntl (chans [k].to, F_SETFL, 0); /* it may take a while */
-
-      if (read (chans [k].to, &byte, 1))
-        err (1, "end");
-
+      hear (chans [k].to, 0);
       close_hard (chans [k].to);
     }
 
@@ -332,7 +343,7 @@ proxy_write (struct proxy *p)
 
 IO_CB (proxy_in_cb)
 {
-  struct proxy *p = (struct proxy *)RW_OF_READ (w);
+  struct proxy *p = (struct proxy *)w;
 
   if ((p->have = read (p->in.fd, p->buf, sizeof p->buf)) <= 0)
     err (1, "proxy read");
@@ -368,8 +379,7 @@ step_proxy (void)
   int k;
 
   for (k = 0; k < CHUNK; ++k)
-    if (write (proxies [(cursor + k) % opt.n].in.to, block, BLOCK) != BLOCK)
-      err (1, "source");
+    tell (proxies [(cursor + k) % opt.n].in.to, block, BLOCK);
 
   while (delivered < (long)CHUNK * BLOCK)
     {
@@ -415,14 +425,8 @@ IO_CB (serve_cb)
       io_close (w);
       --serving;
     }
-  else if (write (io_fd (w), answer, sizeof answer - 1) != sizeof answer - 1)
-    err (1, "answer");
-}
-
-static void
-w_server (void)
-{
-  new_conn (workload->cb, make_listener (), IO_READ);
+  else
+    tell (io_fd (w), ANSWER);
 }
 
 static void
