@@ -23,6 +23,7 @@ random_found = || { printf '%s\n' "random programs, libev $(1): see above" "  ag
 
 check-random: $(TEST_OUT)/knobs/random $(TEST_OUT)/below/random
 	@$(RUN) $(TEST_OUT)/knobs/random $(RANDOM_ARGS) $(call random_found,knobs)
+	@$(RUN) $(TEST_OUT)/knobs/random $(RANDOM_ARGS) $(if $(BACKEND),,-b 4) $(call random_found,knobs)
 	@$(RUN) $(TEST_OUT)/below/random $(RANDOM_ARGS) $(call random_found,below)
 ifndef QUICK
 	@$(RANDOM_ASAN) $(BUILD)/test-asan/below/random

@@ -757,16 +757,6 @@ TEST (write_interest_beside_a_read_is_asked_about_before_the_kernel_is_told, COL
   must_be (stats ().probe_calls, ==, before);
 }
 
-TEST (busy_polling_makes_a_ring_at_once_and_has_all_fds_in_it, LINUXAIO)
-{
-  gather (0, 20);
-  serve (0, 20);
-  enter_rings ();
-  must_be (stats ().rings, >, 0);
-  must_be (stats ().ring_fds, ==, 20);
-  serve (0, 20);
-}
-
 TEST (busy_polling_goes_on_in_a_forked_child, RING)
 {
   pid_t pid;
