@@ -4,7 +4,6 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <dirent.h>
 #include <linux/aio_abi.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -18,7 +17,6 @@ unsigned backend;
 
 static __thread int fence [2]; /* what settle sends its bytes through */
 static int fds_before;
-static int blocks;       /* allocated through libev's allocator */
 static pid_t owner;      /* of the temporary directory */
 
 /*****************************************************************************/
@@ -90,24 +88,6 @@ settle (EV_P)
 
 /*****************************************************************************/
 /* the loop */
-
-static void *
-counting_alloc (void *ptr, long size)
-{
-  __atomic_add_fetch (&blocks, !ptr - !size, __ATOMIC_RELAXED);
-
-  if (size)
-    return realloc (ptr, size);
-
-  free (ptr);
-  return 0;
-}
-
-int
-allocated_blocks (void)
-{
-  return blocks;
-}
 
 void
 force_ring (EV_P)
@@ -218,50 +198,6 @@ fixture_teardown (void)
   must_be (open_fds ("anon_inode"), ==, fds_before);
   must_be (rings (0), ==, 0);
   must_be (allocated_blocks (), ==, 0);
-}
-
-int
-open_fds (const char *kind)
-{
-  DIR *dir = opendir ("/proc/self/fd");
-  struct dirent *entry;
-  char name [300];
-  int count = 0;
-
-  must (dir != 0);
-
-  while ((entry = readdir (dir)))
-    {
-      ssize_t len = readlinkat (dirfd (dir), entry->d_name, name, sizeof (name) - 1);
-
-      if (len >= 0 && atoi (entry->d_name) != dirfd (dir))
-        {
-          name [len] = 0;
-          count += !!strstr (name, kind);
-        }
-    }
-
-  closedir (dir);
-
-  return count;
-}
-
-int
-rings (unsigned long *inode)
-{
-  FILE *maps = fopen ("/proc/self/maps", "re");
-  char line [512];
-  int count = 0;
-
-  must (maps != 0);
-
-  while (fgets (line, sizeof (line), maps))
-    if (strstr (line, "/[aio]") && !count++ && inode)
-      must (sscanf (line, "%*s %*s %*s %*s %lu", inode) == 1);
-
-  fclose (maps);
-
-  return count;
 }
 
 /*****************************************************************************/
@@ -470,18 +406,6 @@ make (int kind, int fd [2])
   fd [1] = o.fd [kind != WORLD_PTY];
 }
 
-int
-accepted (int listener)
-{
-  int fd;
-
-  must (wait_for (listener, POLLIN));
-  fd = accept4 (listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  must (fd >= 0);
-
-  return fd;
-}
-
 struct sockaddr_storage
 address_of (int fd, socklen_t *len)
 {
@@ -491,22 +415,6 @@ address_of (int fd, socklen_t *len)
   must (!getsockname (fd, (struct sockaddr *)&addr, len));
 
   return addr;
-}
-
-/* of a connection that is under way, or made */
-int
-connected_to (int listener)
-{
-  socklen_t len;
-  struct sockaddr_storage addr = address_of (listener, &len);
-  int fd = socket (addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-  must (fd >= 0);
-
-  if (connect (fd, (struct sockaddr *)&addr, len))
-    must_be (errno, ==, EINPROGRESS);
-
-  return fd;
 }
 
 void

@@ -35,6 +35,7 @@
 #include <ev.h>
 #include <ev_linuxaio.h>
 
+#include "account.h"
 #include "world.h"
 
 /*****************************************************************************/
@@ -127,10 +128,6 @@ void force_ring (EV_P);                  /* on a loop of this backend: it makes 
 void loop_with_flags (unsigned flags);   /* replaces it by one with more flags (EVFLAG_xxx), */
 void default_loop_with_flags (unsigned flags); /* or by the default loop */
 
-int allocated_blocks (void);             /* by libev, and not freed */
-int open_fds (const char *kind);         /* of this process; kind: whose name has this in it ("" for all) */
-
-int rings (unsigned long *inode);        /* that are mapped; which one is the first */
 
 /*****************************************************************************/
 /* waiting */
@@ -219,8 +216,6 @@ void count_cb (EV_P_ void *w, int revents);
 
 void make (int kind, int fd [2]);        /* a kind of world.h. what happens to fd [1] makes fd [0] readable; -1: there is none */
 #define sockets(fd) make (WORLD_STREAM, fd)
-int accepted (int listener);
-int connected_to (int listener);         /* a new socket, connected, or about to be */
 struct sockaddr_storage address_of (int fd, socklen_t *len);
 
 void put (int fd);                       /* one byte must go out */

@@ -10,7 +10,7 @@ $(call needs,fuzz-random,clang binutils)
 
 RANDOM_JOBS    := $(or $(JOBS),$(shell echo $$(($$(nproc) * 4))))
 RANDOM_ARGS     = $(if $(SEED),-s $(SEED)) -n $(or $(N),200000) -j $(RANDOM_JOBS) $(if $(BACKEND),-b $(BACKEND)) -o $(BUILD)/random-failure
-RANDOM_SOURCES := tests/random/machine.c tests/lib/world.c tests/lib/fault.c
+RANDOM_SOURCES := tests/random/machine.c tests/lib/account.c tests/lib/world.c tests/lib/fault.c
 RANDOM_ASAN     = $(MAKE) TEST_OUT=$(BUILD)/test-asan INSTRUMENT="$(TEST_ASAN)" RUN=
 
 $(foreach f,knobs below,$(eval $(call test_program,random,$(f),tests/random/random.c $(RANDOM_SOURCES))))

@@ -17,9 +17,7 @@ stats (void)
   struct ev_linuxaio_stats s;
 
   must (ev_linuxaio_stats (EV_A_ &s, sizeof (s)));
-  must_be (s.submitted, ==, s.completed + s.cancelled + s.in_flight);
-  must_be (s.epoll_fds, ==, s.epoll_chosen + s.epoll_kind + s.epoll_refused + s.epoll_waiting);
-  must_be (s.in_flight, <=, s.ring_entries);
+  must (!false_statistics (EV_A));
   must_be ((int)s.ring_entries, >=, (int)s.ring_requests * 2);
   must_be (s.rings, ==, (unsigned)rings (0));
   must_be (s.submit_calls, ==, fault_calls [FAULT_io_submit]);

@@ -53,9 +53,7 @@ statistics (void)
   struct ev_linuxaio_stats s;
 
   ev_linuxaio_stats (EV_A_ &s, sizeof (s));
-  must_be (s.submitted, ==, s.completed + s.cancelled + s.in_flight);
-  must_be (s.epoll_fds, ==, s.epoll_chosen + s.epoll_kind + s.epoll_refused + s.epoll_waiting);
-  must_be (s.in_flight, <=, s.ring_entries);
+  must (!false_statistics (EV_A));
 
   return s;
 }
