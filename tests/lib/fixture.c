@@ -6,7 +6,6 @@
  */
 #include <linux/aio_abi.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "fixture.h"
@@ -17,7 +16,6 @@ unsigned backend;
 
 static __thread int fence [2]; /* what settle sends its bytes through */
 static int fds_before;
-static pid_t owner;      /* of the temporary directory */
 
 /*****************************************************************************/
 /* waiting */
@@ -175,7 +173,6 @@ void
 fixture_setup (int alone)
 {
   signal (SIGPIPE, SIG_IGN);
-  owner = getpid ();
 
   if (alone)
     wait_for_quota ();
@@ -487,25 +484,6 @@ room_for_fds (unsigned want)
     }
 
   return want;
-}
-
-void
-temporary_directory (char *path, size_t size, pid_t pid)
-{
-  const char *tmp = getenv ("TMPDIR");
-
-  snprintf (path, size, "%s/ev_linuxaio-test-%d", tmp ? tmp : "/tmp", (int)pid);
-}
-
-const char *
-temporary (const char *name)
-{
-  static char path [300];
-
-  temporary_directory (path, sizeof (path) - 50, owner);
-  must (!mkdir (path, 0700) || errno == EEXIST);
-
-  return strcat (strcat (path, "/"), name);
 }
 
 /*****************************************************************************/

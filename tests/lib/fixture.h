@@ -224,7 +224,6 @@ void fill (int fd);                      /* write until it is full */
 void close_both (int fd [2]);
 void onto (int from, int to);            /* moves a descriptor to that number */
 unsigned room_for_fds (unsigned want);   /* raises the limit, or skips the test */
-const char *temporary (const char *name);/* a path in a directory that goes with the test */
 
 /*****************************************************************************/
 /* children */
@@ -243,7 +242,6 @@ void ends_well (pid_t pid);              /* with status 0 */
 
 void fixture_setup (int alone);
 void fixture_teardown (void);
-void temporary_directory (char *path, size_t size, pid_t pid);
 void progress (void);                    /* the test is not stuck: it says so itself, or a child of it */
 void watch_over (void);                  /* from now on this process gives up when nothing happens */
 void waiting (const char *file, int line, const char *text, int values, long long a, long long b);

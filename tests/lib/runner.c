@@ -11,7 +11,6 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
 #include <execinfo.h>
-#include <ftw.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <sys/file.h>
@@ -287,17 +286,11 @@ print_failure (FILE *f, test *t, report *r, const char *own)
   fflush (f);
 }
 
-static int
-remove_entry (const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-  return remove (path);
-}
-
 static void
 finish (struct job *j, int status)
 {
   static char reason [sizeof (((report *)0)->text)];
-  char path [200], own [220];
+  char own [220];
   report r;
 
   if (read (j->fd, &r, sizeof (r)) != sizeof (r))
@@ -331,8 +324,6 @@ finish (struct job *j, int status)
     }
 
   close (j->fd);
-  temporary_directory (path, sizeof (path), j->pid);
-  nftw (path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
   j->pid = 0;
 }
 
