@@ -30,8 +30,8 @@
 #   make check-coverage     do these tests reach every line of the backend?
 #   make check-mutants      do they notice a backend that is broken? N=60 SEED=1
 #   make check-kernels      other kernels and machines, emulated (as root); KERNELS=
-#   make check-debian       what README says, on a bare Debian 12 and 13 (as root); RELEASES=
-#   make check-deb          make deb, installed over Debian's libev, used, and removed
+#   make check-debian       what README says, on a bare Debian 12 and 13 (as root); RELEASES= WHAT=
+#   make check-deb          the packages of make deb
 #   make check-copies       copies of libev in other projects; COPIES="DIR..."
 #   make fuzz-random        libFuzzer on the random programs; MINUTES=1
 #   make soak               the echo service; MINUTES=60
@@ -98,8 +98,8 @@ install = install -d $(2)$(4)/pkgconfig $(2)$(3)/include $(2)$(3)/share/man/man3
 	&& cp -P --remove-destination $(1)/.libs/libev.so $(1)/.libs/libev.so.4 $(2)$(4) \
 	&& for h in ev.h ev++.h ev_linuxaio.h; do test ! -e $(1)/$$h || install -m 644 $(1)/$$h $(2)$(3)/include || exit 1; done \
 	&& install -m 644 $(1)/ev.3 $(2)$(3)/share/man/man3 \
-	&& printf '%s\n' 'Name: libev' 'Description: event loop' 'Version: 4.33' \
-	   'Libs: -L$(4) -lev' 'Libs.private: -lm' 'Cflags: -I$(3)/include' >$(2)$(4)/pkgconfig/libev.pc \
+	&& printf '%s\n' 'prefix=$(3)' 'includedir=$${prefix}/include' 'libdir=$(4)' 'Name: libev' 'Description: event loop' 'Version: 4.33' \
+	   'Libs: -L$${libdir} -lev' 'Libs.private: -lm' 'Cflags: -I$${includedir}' >$(2)$(4)/pkgconfig/libev.pc \
 	&& chmod 644 $(2)$(4)/pkgconfig/libev.pc
 
 ifndef BUILDING

@@ -421,7 +421,7 @@ linuxaio_ring_open (EV_P)
 {
   int asked = linuxaio.rings ? EV_LINUXAIO_RING_NEXT : EV_LINUXAIO_RING_FIRST;
   aio_context_t ctx = 0;
-  int res = linuxaio.rings || (linuxaio_kernel_good () && !linuxaio_on_valgrind ()) ? 0 : -ENOSYS;
+  int res = linuxaio_kernel_good () && !linuxaio_on_valgrind () ? 0 : -ENOSYS;
 
   if (res >= 0 && !linuxaio.alive)
     res = linuxaio_page_new (EV_A);
@@ -1346,7 +1346,7 @@ linuxaio_change (EV_P_ int fd, int oev, int nev)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
 
-  if (linuxaio.rings && linuxaio_forked (EV_A))
+  if (linuxaio_forked (EV_A))
     {
       postfork = 1; /* the parent has the same epoll set. linuxaio_fork tells the new one of everything */
       return;
@@ -1540,9 +1540,6 @@ linuxaio_resign (EV_P_ ev_tstamp timeout)
 {
   linuxaio_arm_all (EV_A); /* writers that epoll has not heard of */
   linuxaio_free (EV_A);
-
-  linuxaio.rearm = LINUXAIO_LAST;
-  linuxaio.bell  = -1;
 
   backend        = EVBACKEND_EPOLL;
   backend_modify = epoll_modify;

@@ -214,7 +214,7 @@ raise_limit (const char *message) EV_NOEXCEPT
   setrlimit (RLIMIT_NOFILE, &limit);
 }
 
-/* as long as there is no epoll, the program is asked to see to it; 0 is a number like others */
+/* as long as there is no epoll, the program is asked to see to it */
 TEST (epoll_that_cannot_be_made_again_is_asked_for_until_it_can, EPOLL | LINUXAIO)
 {
   struct rlimit none;
@@ -225,7 +225,7 @@ TEST (epoll_that_cannot_be_made_again_is_asked_for_until_it_can, EPOLL | LINUXAI
   none = limit;
   none.rlim_cur = 0;
   setrlimit (RLIMIT_NOFILE, &none);
-  close (0);
+  close (0); /* the new one may have that number */
   ev_set_syserr_cb (raise_limit);
   ev_loop_fork (EV_A);
   ev_run (EV_A_ EVRUN_NOWAIT);

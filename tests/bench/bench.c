@@ -2,27 +2,27 @@
  * bench.c - what the backend costs, beside other backends, other libraries and the bare
  * system calls
  *
+ *   bench-PEER WORKLOAD BACKEND [NAME=NUMBER...]
+ *
  * One program is this + an adapter (on-*.h) + the workloads (w_*.c). The adapter gives the
  * library's own calls the names used by the workloads (io_start, turn_wait, ...); everything
  * in it is a macro or inlines to nothing. turn_wait is one iteration of the loop that sleeps
  * until something happens, turn_nowait one that does not sleep.
  *
- * A workload measures in sections: section_begin () .. section_end (operations).
- * One section is one sample; what is reported is the median sample.
+ * What is measured is in sections: section_begin () .. section_end (operations).
  */
 
 #define _GNU_SOURCE 1
 
 #include <arpa/inet.h>
+#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <malloc.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,50 +31,21 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "world.h"
+
 static struct
 {
-  const char *backend, *workload;
-  int n;                 /* watched fds, connections, ... */
-  int active;            /* how many of them are busy */
-  int cpu, peer_cpu;     /* -1: not pinned */
-  long ops;              /* operations in all; 0: the workload's default */
-  int rounds;            /* sections, where a section is not repeatable in place */
-  double seconds;        /* give up measuring after that long */
-  double busy;           /* seconds to watch the ring before sleeping */
-  int number;            /* of this run, for count.c */
-} opt = { .n = 100, .active = 1, .cpu = -1, .peer_cpu = -1, .rounds = 3, .seconds = 2. };
-
-static void fail (const char *what) __attribute__ ((__noreturn__));
-
-static void
-fail (const char *what)
-{
-  fprintf (stderr, "%s: %s: %s: %s\n", program_invocation_short_name, opt.workload, what, strerror (errno));
-  exit (1);
-}
-
-/* ends the program with status 77: this cannot be measured here, and why */
-static void skip (const char *fmt, ...) __attribute__ ((__noreturn__, __format__ (__printf__, 1, 2)));
-
-static void
-skip (const char *fmt, ...)
-{
-  va_list ap;
-
-  printf ("skipped peer=%s backend=%s workload=%s n=%d reason=", PEER, opt.backend, opt.workload, opt.n);
-  va_start (ap, fmt);
-  vprintf (fmt, ap);
-  va_end (ap);
-  putchar ('\n');
-  exit (77);
-}
-
-/*****************************************************************************/
-/* clocks and sections */
+  const char *backend;
+  int n;               /* watched fds, connections, ... */
+  int active;          /* how many of them are busy */
+  int ops;             /* at least so many operations ... */
+  int ms;              /* ... and for so long */
+  int cpu, peer_cpu;   /* -1: any */
+  int port, rate, http2, tls, brief;      /* of w_load.c */
+} opt = { .n = 100, .active = 1, .ops = 1000, .cpu = -1, .peer_cpu = -1 };
 
 static uint64_t
 clock_ns (clockid_t id)
@@ -91,10 +62,36 @@ now_ns (void)
   return clock_ns (CLOCK_MONOTONIC);
 }
 
+/*****************************************************************************/
+/* adapters */
+
 #include ADAPTER
 
-/* where an fd that is read from and written to has two watchers */
-#ifndef RW_OWN
+#ifndef IO_CB
+# define IO_CB(name)    static void name (io_w *w)
+# define TIMER_CB(name) static void name (timer_w *w)
+#endif
+
+#ifndef io_fd
+# define io_fd(w) (w)->fd
+#endif
+
+#ifndef io_reset
+# define io_reset(w,fd,mask) do { io_stop (w); io_start (w); } while (0)
+#endif
+
+#ifndef io_close
+# define io_close(w) do { io_stop (w); close (io_fd (w)); } while (0)
+#endif
+
+/* an fd that is read from and written to has two watchers, or one with a mask */
+#ifdef RW_SET
+# define rw_read_start(w)  rw_set (w, (w)->mask | IO_READ)
+# define rw_read_stop(w)   rw_set (w, (w)->mask & ~IO_READ)
+# define rw_write_start(w) rw_set (w, (w)->mask | IO_WRITE)
+# define rw_write_stop(w)  rw_set (w, (w)->mask & ~IO_WRITE)
+#else
+typedef struct { io_w rd, wr; } rw_w;
 # define rw_init(w,rcb,wcb,fd) do { io_init (&(w)->rd, rcb, fd, IO_READ); io_init (&(w)->wr, wcb, fd, IO_WRITE); } while (0)
 # define rw_read_start(w)  io_start (&(w)->rd)
 # define rw_read_stop(w)   io_stop (&(w)->rd)
@@ -102,7 +99,9 @@ now_ns (void)
 # define rw_write_stop(w)  io_stop (&(w)->wr)
 #endif
 
-#ifndef rw_anew
+/* a new watcher for the same fd */
+#ifndef io_anew
+# define io_anew(w,cb,fd,mask) io_init (w, cb, fd, mask)
 # define rw_anew(w,rcb,wcb,fd) rw_init (w, rcb, wcb, fd)
 #endif
 
@@ -110,8 +109,10 @@ now_ns (void)
 # define PEER_REPORT (void)0
 #endif
 
-#define RW_OF_READ(w)  ((rw_w *)(w))
 #define RW_OF_WRITE(w) ((rw_w *)((char *)(w) - offsetof (rw_w, wr)))
+
+/*****************************************************************************/
+/* sections */
 
 /* marks for count.c: long nops that mean something to nobody else */
 #ifdef __x86_64__
@@ -119,35 +120,16 @@ now_ns (void)
 #else
 # define MARK(what) (void)0
 #endif
-#define MARK_ZERO  MARK (0)
-#define MARK_ONE   MARK (1)
-#define MARK_BEGIN MARK (2)
-#define MARK_END   MARK (3)
-#define MARK_PRINT MARK (4)
-#define MARK_RESET MARK (5)
+#define MARK_RESET MARK (0)
+#define MARK_BEGIN MARK (1)
+#define MARK_END   MARK (2)
+#define MARK_PRINT MARK (3)
 
-static void
-mark_number (unsigned number)
-{
-  int bit;
-
-  for (bit = 31; bit >= 0; --bit)
-    if (number >> bit & 1)
-      MARK_ONE;
-    else
-      MARK_ZERO;
-
-  MARK_PRINT;
-}
-
-#define SECTIONS_MAX 4096
-
-static double sections [SECTIONS_MAX]; /* ns of an operation */
-static int nsections;
-static long operations;
-static uint64_t begun, deadline;
-static uint64_t longest;               /* iteration, where a workload looks at that */
-static double bytes_user = -1., bytes_kernel;
+static __thread long done;      /* operations of this section so far */
+static long operations;         /* of all sections */
+static uint64_t begun, spent, deadline;
+static uint64_t longest;        /* iteration, where a workload looks at that */
+static double own_user = -1., own_kernel; /* figures of a workload that counts itself */
 
 /* getpgid and getsid are called for nothing else: they mark the section in a
  * trace of the system calls
@@ -155,9 +137,6 @@ static double bytes_user = -1., bytes_kernel;
 static void
 section_begin (void)
 {
-  if (!deadline)
-    deadline = now_ns () + (uint64_t)(opt.seconds * 1e9);
-
   getpgid (0);
   begun = now_ns ();
   MARK_BEGIN;
@@ -167,104 +146,38 @@ static void
 section_end (long ops)
 {
   MARK_END;
-
-  if (nsections < SECTIONS_MAX)
-    {
-      sections [nsections++] = (double)(now_ns () - begun) / ops;
-      operations += ops;
-    }
-
+  spent      += now_ns () - begun;
+  operations += ops;
   getsid (0);
 }
 
-/* 1 when the time given on the command line is used up */
-static int
-out_of_time (void)
+static void
+longest_since (uint64_t begin, uint64_t end)
 {
-  return deadline && now_ns () > deadline;
-}
-
-static int
-compare (const void *a, const void *b)
-{
-  double x = *(const double *)a, y = *(const double *)b;
-
-  return (x > y) - (x < y);
+  if (end - begin > longest)
+    longest = end - begin;
 }
 
 static void
 report (void)
 {
-  qsort (sections, nsections, sizeof *sections, compare);
-  printf ("bench peer=%s backend=%s workload=%s n=%d active=%d ops=%ld", PEER, opt.backend, opt.workload, opt.n, opt.active, operations);
+  printf ("bench ops=%ld", operations);
 
-  if (nsections)
-    printf (" ns=%.2f", (sections [(nsections - 1) / 2] + sections [nsections / 2]) / 2.);
-
-  if (bytes_user >= 0.)
-    printf (" user=%.1f kernel=%.1f", bytes_user, bytes_kernel);
+  if (spent)
+    printf (" ns=%.2f", (double)spent / operations);
 
   if (longest)
-    printf (" it_max=%llu", (unsigned long long)longest);
+    own_user = longest;
+
+  if (own_user >= 0.)
+    printf (" user=%.1f kernel=%.1f", own_user, own_kernel);
 
   PEER_REPORT;
   putchar ('\n');
 }
 
-static long done; /* operations so far */
-
-/* ops operations, in a section */
-static void
-drive (void (*step) (void), long ops)
-{
-  long check = ops / 64, next = check;
-
-  done = 0;
-  section_begin ();
-
-  while (done < ops)
-    {
-      step ();
-
-      if (done >= next)
-        {
-          next += check;
-
-          if (out_of_time ())
-            break;
-        }
-    }
-
-  section_end (done);
-}
-
-/* enough for what adapts to a workload to have done so */
-static void
-warm (void (*step) (void), long ops)
-{
-  uint64_t enough = now_ns () + (uint64_t)(opt.seconds * 5e8);
-
-  for (done = 0; done < ops && now_ns () < enough; )
-    step ();
-}
-
 /*****************************************************************************/
 /* file descriptors */
-
-/* as many as there may be; the line printed says it */
-static void
-limit_n (int fds_per_n, int extra)
-{
-  struct rlimit rl;
-  rlim_t want = (rlim_t)opt.n * fds_per_n + extra + 64;
-
-  getrlimit (RLIMIT_NOFILE, &rl);
-  rl.rlim_cur = rl.rlim_max;
-  setrlimit (RLIMIT_NOFILE, &rl);
-
-  if (rl.rlim_cur < want)
-    skip ("%lu open files needed, %lu allowed", (unsigned long)want, (unsigned long)rl.rlim_cur);
-}
 
 static void
 pin (int cpu)
@@ -275,22 +188,26 @@ pin (int cpu)
   CPU_SET (cpu, &set);
 
   if (cpu >= 0 && sched_setaffinity (0, sizeof set, &set))
-    fail ("sched_setaffinity");
+    err (1, "sched_setaffinity");
 }
-
-enum channel { SOCKETS, PIPES };
 
 /* n pairs: [2k] is to be watched, what is written to [2k+1] arrives there */
 static int *
-make_channels (int n, enum channel kind)
+make_channels (int n, int kind)
 {
   int *fds = calloc (n, 2 * sizeof *fds), k;
+  struct world_object o;
 
   for (k = 0; k < n; ++k)
-    if (kind == SOCKETS
-        ? socketpair (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds + 2 * k)
-        : pipe2 (fds + 2 * k, O_NONBLOCK | O_CLOEXEC))
-      fail ("channel");
+    {
+      int ends = world_make (&o, kind);
+
+      if (!ends)
+        errx (1, "no more descriptors, after %d", 2 * k);
+
+      fds [2 * k]     = o.fd [0];
+      fds [2 * k + 1] = o.fd [ends - 1];
+    }
 
   return fds;
 }
@@ -302,14 +219,14 @@ get_byte (int fd)
   char byte;
 
   if (read (fd, &byte, 1) != 1)
-    fail ("read");
+    err (1, "read");
 }
 
 static void
 put_byte (int fd)
 {
   if (write (fd, "", 1) != 1)
-    fail ("write");
+    err (1, "write");
 }
 
 /*****************************************************************************/
@@ -318,34 +235,39 @@ put_byte (int fd)
 struct chan
 {
   union { io_w io; rw_w rw; }; /* comes first: a callback's watcher is its channel */
+#ifndef BARE
   timer_w timer;
+#endif
   int fd, to;                  /* a byte written to "to" makes an fd readable */
 };
 
-#define CHAN_OF_WRITE(w) ((struct chan *)RW_OF_WRITE (w))
+#define PHASES 8
 
-static struct chan *chans;
-static int cursor; /* where the next round of a workload begins */
-static int left;   /* events that are to come */
+/* world prepares. A round has some phases and makes some operations: one for each of its
+ * channels, or one, or the callbacks count them; with OWN it has sections of its own. Before
+ * anything is measured there are as many operations as adaption takes, times warm / 100.
+ */
+struct workload
+{
+  const char *name;
+  void (*world) (void);
+  int operations;
+  int how;              /* which way, where there are several */
+  int warm;
+  void (*round [PHASES]) (void);
+  io_cb *cb, *wcb;
+};
 
-/* operations between two turns, where a workload is not driven by events */
+enum { OWN = -1, COUNTED, ONE, ALL };
+
+static const struct workload *workload;
+static __thread struct chan *chans;
+static __thread int cursor; /* where the next round begins */
+static __thread int left;   /* events that are to come */
+
+/* channels of a round */
 #define CHUNK (opt.n < 10 ? opt.n : 10)
-
-static struct chan *
-at (int k)
-{
-  return chans + (cursor + k) % opt.n;
-}
-
-/* those of a round */
-#define EACH(c) for (int k_ = 0; k_ < CHUNK && (c = at (k_)); ++k_)
-
-static void
-next_round (void)
-{
-  cursor = (cursor + CHUNK) % opt.n;
-  done += CHUNK;
-}
+#define EACH(c) for (int k_ = 0; k_ < CHUNK && (c = chans + (cursor + k_) % opt.n); ++k_)
 
 static void
 wait_for (int events)
@@ -357,19 +279,24 @@ wait_for (int events)
 IO_CB (no_cb)
 {
   if (!left)
-    fail ("event on an idle fd");
+    errx (1, "event on an idle fd");
 
   get_byte (io_fd (w));
   --left;
 }
 
 static void
-make_chans (enum channel kind)
+new_loop (void)
 {
-  int *fds, k;
+  if (!loop_new ())
+    err (1, "no such backend here");
+}
 
-  limit_n (2, 0);
-  fds   = make_channels (opt.n, kind);
+static void
+make_chans (int kind)
+{
+  int *fds = make_channels (opt.n, kind), k;
+
   chans = calloc (opt.n, sizeof *chans);
 
   for (k = 0; k < opt.n; ++k)
@@ -382,53 +309,40 @@ make_chans (enum channel kind)
 }
 
 static void
-init_all (io_cb *cb)
+start (struct chan *c, io_cb *cb, int fd, int mask)
 {
-  int k;
-
-  for (k = 0; k < opt.n; ++k)
-    io_init (&chans [k].io, cb, chans [k].fd, IO_READ);
+  io_init (&c->io, cb, fd, mask);
+  io_start (&c->io);
 }
 
-/* both watchers of each, that for reading is started */
-static void
-init_rw (io_cb *rcb, io_cb *wcb)
-{
-  int k;
-
-  for (k = 0; k < opt.n; ++k)
-    {
-      rw_init (&chans [k].rw, rcb, wcb, chans [k].fd);
-      rw_read_start (&chans [k].rw);
-    }
-
-  turn_nowait ();
-}
-
-static void
-start_all (void)
-{
-  int k;
-
-  for (k = 0; k < opt.n; ++k)
-    io_start (&chans [k].io);
-}
-
-/* watches n sockets; fds are both ends of pairs. Each of them has events: what decides
- * by them where an fd lives has seen them, and there is a ring if there is to be one
- */
+/* n idle sockets */
 static void
 watch (struct chan *c, const int *fds, int n)
 {
-  int rounds = n > 1 ? 2 + 2000 / n : 0, k;
+  int k;
 
   for (k = 0; k < n; ++k)
-    {
-      c [k].fd = fds [k];
-      io_init (&c [k].io, no_cb, fds [k], IO_READ);
-      io_start (&c [k].io);
-    }
+    start (c + k, no_cb, c [k].fd = fds [k], IO_READ);
+}
 
+static void
+unwatch (struct chan *c, int n)
+{
+  int k;
+
+  for (k = 0; k < n; ++k)
+    io_stop (&c [k].io);
+}
+
+/* the same for both ends of pairs. Each of them has events: what decides by them where
+ * an fd lives has seen them, and there is a ring if there is to be one
+ */
+static void
+watch_lively (struct chan *c, const int *fds, int n)
+{
+  int rounds = n > 1 ? 2 + 2000 / n : 0, k;
+
+  watch (c, fds, n);
   turn_nowait ();
 
   while (rounds--)
@@ -441,20 +355,12 @@ watch (struct chan *c, const int *fds, int n)
   turn_nowait ();
 }
 
-static void
-new_loop (void)
-{
-  if (!loop_new ())
-    fail ("loop");
-}
-
 /* n armed watchers of sockets nobody writes to any more */
 static void
-idle_world (int unused)
+idle_world (void)
 {
-  limit_n (1, 64);
   chans = calloc (opt.n, sizeof *chans);
-  watch (chans, make_channels ((opt.n + 1) / 2, SOCKETS), opt.n);
+  watch_lively (chans, make_channels ((opt.n + 1) / 2, WORLD_STREAM), opt.n);
 }
 
 /*****************************************************************************/
@@ -462,144 +368,147 @@ idle_world (int unused)
 #include "w_events.c"
 #include "w_fds.c"
 #include "w_net.c"
-#include "w_libev.c"
 
-/* world prepares, one way or another, and measures where there is no step; a step is some
- * operations. Before it is measured there are as many as adaption takes, times warm / 100.
- */
-static const struct workload
+#ifdef EV_VERSION_MAJOR
+# include "w_libev.c"
+#endif
+
+#ifdef BENCH_LOAD
+# include "w_load.c"
+#endif
+
+static const struct workload workloads [] =
 {
-  const char *name;
-  void (*world) (int how);
-  int how;
-  void (*step) (void);
-  long ops;
-  int warm;
-  const char *what;
-} workloads [] =
-{
-  { "ring",          w_ring,          SOCKETS, step_wait,          100000, 100, "bytes travelling round n watched sockets: per event" },
-  { "pipering",      w_ring,            PIPES, step_wait,          100000, 100, "the same with pipes" },
-  { "oneshot",       w_oneshot,             0, step_wait,          100000, 100, "start, wait, stop for each event, as coroutines do" },
-  { "oneshotnew",    w_oneshot,             1, step_wait,          100000, 100, "the same with a new watcher each time" },
-  { "blend",         w_blend,               0, step_wait,          100000, 100, "the ring, in which every other socket is used so" },
-  { "late",          w_late,                0, step_late,           50000, 100, "oneshot, with data that comes when the loop waits" },
-  { "turns",         w_turns,               0, step_turns,          50000, 200, "read and write in turns, with two watchers" },
-  { "turnsanew",     w_turns,               1, step_turns,          50000, 200, "the same, set anew each time" },
-  { "stopother",     w_stopother,           0, step_stopother,      50000, 400, "a callback stops watchers whose events are pending" },
-  { "writeinterest", w_writeinterest,       0, step_writeinterest,  50000, 100, "add and drop write interest beside an armed read" },
-  { "writewait",     w_writewait,           0, step_writewait,      10000, 300, "the same with sockets that are full" },
-  { "writefire",     w_writefire,           0, step_writefire,      10000, 100, "the same, and then they can be written to" },
-  { "proxy",         w_proxy,               0, step_proxy,          20000, 100, "8 KiB through a proxy that has to wait for its sink" },
-  { "mixed",         w_mixed,               0, step_wait,          100000, 100, "the ring with a time-out per fd and some timers beside" },
-  { "ttys",          w_ttys,                0, step_wait,           50000, 100, "the ring with ttys and FIFOs in it" },
-  { "scale",         w_scale,               0, step_wait,          100000, 100, "n idle fds and 100 busy ones: per event" },
-  { "nowait",        idle_world,            0, step_nowait,        200000, 100, "a turn of the loop that finds nothing" },
-  { "stopstart",     idle_world,            0, step_stopstart,      50000,   0, "stop and restart armed watchers" },
-  { "reset",         idle_world,            0, step_reset,          50000,   0, "stop, set and start armed watchers in one iteration" },
-  { "cancelyoung",   w_cancel,             -1, 0,                     500,   0, "stop the watcher that was started last" },
-  { "cancelold",     w_cancel,              1, 0,                     500,   0, "stop the one that was started first" },
-  { "cancelany",     w_cancel,            617, 0,                     500,   0, "stop any of them" },
-  { "register",      w_register,            1, 0,                       0,   0, "start n sockets in a running loop: per fd" },
-  { "burst",         w_register,          100, 0,                       0,   0, "the same in a loop that polls without waiting" },
-  { "growth",        w_growth,              0, 0,                       0,   0, "from 0 to n fds, 25 per iteration" },
-  { "memory",        w_memory,              0, 0,                       0,   0, "bytes for each of n watched fds, or each of several loops" },
-  { "newdestroy",    w_life,                0, step_newdestroy,       200,   0, "make a loop, use it on n fds, destroy it" },
-  { "exit",          w_life,                0, step_exit,             100,   0, "a process that makes a loop, uses it on n fds, exits" },
-  { "accept",        w_accept,              0, step_accept,          5000,  20, "TCP accept, request, answer, close" },
-  { "connect",       w_connect,             0, step_connect,        10000,   5, "TCP connect, until it is done" },
-  { "ends",          w_ends,                0, 0,                   10000,   0, "the far end closes" },
-  { "closeidle",     w_ending,              0, 0,                       0,   0, "stop and close n idle connections: per connection" },
-  { "timeouts",      w_ending,              1, 0,                       0,   0, "n idle connections time out" },
-  { "server",        w_server,              0, 0,                       0,   0, "answers to requests of load.c" },
-  { "threads",       w_threads,             0, 0,                  200000,   0, "n threads, a loop and ten sockets each: per event" },
-  { "async",         w_async,               0, 0,                   20000,   0, "threads wake each other, to and fro" },
-  { "signal",        w_signal,              0, step_signal,         20000,   5, "a signal of one's own" },
-  { "embed",         w_embed,               0, step_wait,          100000, 100, "the ring in an embedded loop" },
-  { 0, 0, 0, 0, 0, 0, 0 }
+  { "ring",          w_ring,      COUNTED,      STAY, 100, { step }, ring_cb },
+  { "pipering",      w_pipering,  COUNTED,      STAY, 100, { step }, ring_cb },
+  { "scale",         w_scale,     COUNTED,      STAY, 100, { step }, ring_cb },
+  { "oneshot",       w_ring,      COUNTED,      PASS, 100, { step }, pass_cb },
+  { "oneshotnew",    w_ring,      COUNTED, PASS_ANEW, 100, { step }, pass_cb },
+  { "blend",         w_blend,     COUNTED,     BLEND, 100, { step }, pass_cb },
+  { "late",          w_late,      ALL,             0, 100, { start_io, look, send_all, settle }, late_cb },
+  { "turns",         w_turns,     ALL,             0, 200, { start_write, settle, start_read, send_all, settle }, read_cb, write_cb },
+  { "turnsanew",     w_turns,     ALL,             0, 200, { anew, start_write, settle, anew, start_read, send_all, settle }, read_cb, write_cb },
+  { "writeinterest", w_both,      ALL,             0, 100, { start_write, settle }, no_cb, write_cb },
+  { "writewait",     w_full,      ALL,             0, 300, { start_write, send_one, settle_one, stop_write }, no_cb, no_cb },
+  { "writefire",     w_full,      ALL,             0, 100, { start_write, look, empty, settle }, no_cb, fill_cb },
+  { "proxy",         w_proxy,     ALL,             0, 100, { step_proxy }, proxy_in_cb, proxy_out_cb },
+  { "nowait",        idle_world,  ONE,             0, 100, { look } },
+  { "stopstart",     idle_world,  ALL,             0, 100, { stop_io, look, start_io, look } },
+  { "reset",         idle_world,  ALL,             0, 100, { reset_io, look } },
+  { "cancelyoung",   idle_world,  OWN,            -1,   0, { step_cancel } },
+  { "cancelold",     idle_world,  OWN,             1,   0, { step_cancel } },
+  { "cancelany",     idle_world,  OWN,           617,   0, { step_cancel } },
+  { "register",      w_register,  OWN,             1,   0, { step_register } },
+  { "burst",         w_register,  OWN,           100,   0, { step_register } },
+  { "growth",        w_register,  OWN,             0,   0, { step_register } },
+  { "memory",        w_memory,    OWN,             0,   0, { step_memory } },
+  { "newdestroy",    w_life,      ONE,             0,   0, { step_newdestroy } },
+  { "exit",          w_life,      ONE,             0,   0, { step_exit } },
+  { "accept",        w_accept,    COUNTED,         0,  20, { step_accept }, request_cb },
+  { "connect",       w_connect,   ALL,             0,   5, { step_connect } },
+  { "ends",          idle_world,  OWN,             0,   0, { step_ends } },
+  { "closeidle",     w_ending,    OWN,             0,   0, { step_ending } },
+  { "server",        w_server,    OWN,             0,   0, { step_serve }, serve_cb },
+#ifndef BARE
+  { "stopother",     w_stopother, ALL,             0, 400, { send_all, settle_one }, stopother_cb },
+  { "mixed",         w_mixed,     COUNTED,      STAY, 100, { step }, mixed_cb },
+  { "timeouts",      w_ending,    OWN,             1,   0, { step_ending } },
+#endif
+#ifndef IOCB_CMD_POLL
+  { "ttys",          w_ttys,      COUNTED,         0, 100, { step }, ring_cb },
+#endif
+#ifdef EV_VERSION_MAJOR
+  { "threads",       w_threads,   OWN,          STAY,   0, { step_threads }, ring_cb },
+  { "async",         w_threads,   OWN,             0,   0, { step_threads } },
+  { "signal",        w_signal,    ONE,             0,   5, { step_signal } },
+  { "embed",         w_embed,     COUNTED,      STAY, 100, { step }, ring_cb },
+#endif
+#ifdef BENCH_LOAD
+  { "load",          w_load,      OWN,             0,   0, { step_load } },
+#endif
+  { 0 }
 };
 
+/* rounds until there were so many operations */
 static void
-usage (void)
+drive (long ops)
 {
-  const struct workload *w;
+  int n = workload->operations > 1 ? CHUNK : workload->operations;
+  void (*const *phase) (void);
 
-  fprintf (stderr,
-           "usage: %s --backend B --workload W [--n FDS] [--active FDS] [--ops N] [--rounds N] [--seconds S]\n"
-           "       [--cpu N] [--peer-cpu N] [--busy SECONDS] [--number N]\n"
-           "backends: " BACKENDS "\nworkloads:\n", program_invocation_short_name);
+  for (done = 0; done < ops; done += n)
+    {
+      for (phase = workload->round; *phase; ++phase)
+        (*phase) ();
 
-  for (w = workloads; w->name; ++w)
-    fprintf (stderr, "  %-14s %s\n", w->name, w->what);
-
-  exit (1);
+      if (n > 1)
+        cursor = (cursor + n) % opt.n;
+    }
 }
 
-static const struct workload *
-parse_options (int argc, char *argv [])
+static void
+set_option (const char *arg)
 {
-  static const struct option names [] =
+  static const struct { const char *name; int *value; } options [] =
   {
-    { "backend", 1, 0, 'b' }, { "workload", 1, 0, 'w' }, { "n", 1, 0, 'n' }, { "active", 1, 0, 'a' }, { "ops", 1, 0, 'o' },
-    { "rounds", 1, 0, 'r' }, { "seconds", 1, 0, 's' }, { "cpu", 1, 0, 'c' }, { "peer-cpu", 1, 0, 'C' }, { "busy", 1, 0, 'B' },
-    { "number", 1, 0, 'N' }, { 0, 0, 0, 0 }
+    { "n=", &opt.n }, { "active=", &opt.active }, { "ops=", &opt.ops }, { "ms=", &opt.ms },
+    { "cpu=", &opt.cpu }, { "peer_cpu=", &opt.peer_cpu },
+    { "port=", &opt.port }, { "rate=", &opt.rate }, { "http2=", &opt.http2 }, { "tls=", &opt.tls }, { "short=", &opt.brief },
   };
-  const struct workload *w = workloads;
-  int c;
+  size_t k;
 
-  while ((c = getopt_long (argc, argv, "", names, 0)) >= 0)
-    switch (c)
+  for (k = 0; k < sizeof options / sizeof *options; ++k)
+    if (!strncmp (arg, options [k].name, strlen (options [k].name)))
       {
-        case 'b': opt.backend  = optarg; break;
-        case 'w': opt.workload = optarg; break;
-        case 'n': opt.n        = atoi (optarg); break;
-        case 'a': opt.active   = atoi (optarg); break;
-        case 'o': opt.ops      = atol (optarg); break;
-        case 'r': opt.rounds   = atoi (optarg); break;
-        case 's': opt.seconds  = atof (optarg); break;
-        case 'c': opt.cpu      = atoi (optarg); break;
-        case 'C': opt.peer_cpu = atoi (optarg); break;
-        case 'B': opt.busy     = atof (optarg); break;
-        case 'N': opt.number   = atoi (optarg); break;
-        default: usage ();
+        *options [k].value = atoi (strchr (arg, '=') + 1);
+        return;
       }
 
-  if (!opt.backend || !opt.workload || opt.n < 1 || opt.active < 1 || optind < argc)
-    usage ();
-
-  while (w->name && strcmp (w->name, opt.workload))
-    ++w;
-
-  if (!w->name)
-    usage ();
-
-  return w;
+  errx (1, "no such option: %s", arg);
 }
 
 int
 main (int argc, char *argv [])
 {
-  const struct workload *w = parse_options (argc, argv);
+  struct rlimit files;
 
+  if (argc < 3)
+    errx (1, "usage: %s WORKLOAD BACKEND [NAME=NUMBER...]", program_invocation_short_name);
+
+  for (workload = workloads; workload->name && strcmp (workload->name, argv [1]); ++workload)
+    ;
+
+  if (!workload->name)
+    errx (1, "%s is not for this peer", argv [1]);
+
+  opt.backend = argv [2];
+
+  for (argv += 3; *argv; ++argv)
+    set_option (*argv);
+
+  getrlimit (RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit (RLIMIT_NOFILE, &files);
   signal (SIGPIPE, SIG_IGN);
   pin (opt.cpu);
-
-  if (!loop_new ())
-    skip ("no such backend here");
-
-  if (!opt.ops)
-    opt.ops = w->ops;
-
   MARK_RESET;
-  w->world (w->how);
+  new_loop ();
+  workload->world ();
+  drive ((opt.ops / 20 + 2 * opt.n + 6000) * workload->warm / 100);
+  deadline = now_ns () + opt.ms * 1000000ull;
 
-  if (w->step)
-    {
-      warm (w->step, (opt.ops / 20 + 2 * opt.n + 6000) * w->warm / 100);
-      drive (w->step, opt.ops);
-    }
+  do
+    if (workload->operations == OWN)
+      workload->round [0] ();
+    else
+      {
+        section_begin ();
+        drive (opt.ops);
+        section_end (done);
+      }
+  while (operations < opt.ops || now_ns () < deadline);
 
-  mark_number (opt.number);
+  MARK_PRINT;
   report ();
   return 0;
 }

@@ -2,9 +2,9 @@
  * count.c - a plug-in for qemu that counts instructions, those of user space and of the
  * kernel apart, in the sections that a program of the bench marks
  *
- * A mark is a long nop whose operand nobody else uses (bench.c): begin, end, a bit of
- * the number of the run, or print, which appends "RUN SECTIONS USER KERNEL" to the file
- * that is the plug-in's argument. Debian has no qemu-plugin.h; this declares what is used.
+ * A mark is a long nop whose operand nobody else uses (bench.c): reset, begin, end, or print,
+ * which appends "USER KERNEL" to the file that is the plug-in's argument. Debian has no
+ * qemu-plugin.h; this declares what is used.
  */
 
 #include <stdint.h>
@@ -29,8 +29,7 @@ int qemu_plugin_version = 1;
 enum { USER, KERNEL, SPACES };
 
 static FILE *out;
-static uint64_t now [SPACES], begun [SPACES], sum [SPACES];
-static unsigned run, sections;
+static uint64_t now [SPACES], sum [SPACES];
 
 static void
 mark (unsigned cpu, void *arg)
@@ -40,25 +39,17 @@ mark (unsigned cpu, void *arg)
   switch ((intptr_t)arg)
     {
       case 0:
-      case 1:
-        run = run << 1 | (intptr_t)arg;
+        memset (sum, 0, sizeof sum);
         break;
+      case 1:
       case 2:
-        memcpy (begun, now, sizeof now);
+        for (k = 0; k < SPACES; ++k)
+          sum [k] += (intptr_t)arg == 1 ? -now [k] : now [k];
+
         break;
       case 3:
-        for (k = 0; k < SPACES; ++k)
-          sum [k] += now [k] - begun [k];
-
-        ++sections;
-        break;
-      case 4:
-        fprintf (out, "%u %u %llu %llu\n", run, sections, (unsigned long long)sum [USER], (unsigned long long)sum [KERNEL]);
+        fprintf (out, "%llu %llu\n", (unsigned long long)sum [USER], (unsigned long long)sum [KERNEL]);
         fflush (out);
-        /* fall through */
-      case 5:
-        memset (sum, 0, sizeof sum);
-        run = sections = 0;
         break;
     }
 }

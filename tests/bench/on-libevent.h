@@ -9,12 +9,9 @@
 
 static struct event_base *base;
 
-#define BACKENDS "epoll changelist"
-
 typedef void io_cb (evutil_socket_t fd, short revents, void *arg);
 typedef struct event io_w;
 typedef struct event timer_w;
-typedef struct { struct event rd, wr; } rw_w;
 
 /* the watcher is what the callback gets as its argument */
 #define IO_CB(name) \
@@ -29,10 +26,8 @@ typedef struct { struct event rd, wr; } rw_w;
 #define io_init(w,cb,fd,mask) event_assign (w, base, fd, (mask) | EV_PERSIST, cb, w)
 #define io_start(w)           event_add (w, 0)
 #define io_stop(w)            event_del (w)
-#define io_anew(w,cb,fd,mask)  io_init (w, cb, fd, mask)
 #define io_fd(w)              event_get_fd (w)
 #define io_reset(w,fd,mask)   do { event_callback_fn cb_ = event_get_callback (w); event_del (w); io_init (w, cb_, fd, mask); event_add (w, 0); } while (0)
-#define io_close(w)           do { event_del (w); close (event_get_fd (w)); } while (0)
 
 #define timer_init(t,cb)      evtimer_assign (t, base, cb, t)
 #define timer_stop(t)         evtimer_del (t)
@@ -41,10 +36,8 @@ typedef struct { struct event rd, wr; } rw_w;
 static inline void
 timer_start (timer_w *t, double after)
 {
-  struct timeval tv;
+  struct timeval tv = { (long)after, (long)((after - (long)after) * 1e6) };
 
-  tv.tv_sec  = (long)after;
-  tv.tv_usec = (long)((after - tv.tv_sec) * 1e6);
   evtimer_add (t, &tv);
 }
 
@@ -58,15 +51,10 @@ loop_new (void)
 {
   struct event_config *config = event_config_new ();
 
-  if (!config)
-    return 0;
-
   event_config_set_flag (config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV | EVENT_BASE_FLAG_PRECISE_TIMER);
 
   if (!strcmp (opt.backend, "changelist"))
     event_config_set_flag (config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
-  else if (strcmp (opt.backend, "epoll"))
-    return 0;
 
   base = event_base_new_with_config (config);
   event_config_free (config);

@@ -9,8 +9,6 @@
 
 static uv_loop_t uv;
 
-#define BACKENDS "epoll"
-
 typedef struct io_w
 {
   uv_poll_t poll;
@@ -26,12 +24,6 @@ typedef struct timer_w
   void (*cb) (struct timer_w *t);
 } timer_w;
 
-/* rd.poll serves both */
-typedef struct { io_w rd, wr; } rw_w;
-
-#define IO_CB(name)    static void name (io_w *w)
-#define TIMER_CB(name) static void name (timer_w *w)
-
 #define IO_READ  UV_READABLE
 #define IO_WRITE UV_WRITABLE
 
@@ -44,24 +36,29 @@ on_poll (uv_poll_t *poll, int status, int events)
 }
 
 static inline void
-io_init (io_w *w, void (*cb) (io_w *), int fd, int mask)
+io_init (io_w *w, io_cb *cb, int fd, int mask)
 {
   w->cb   = cb;
   w->fd   = fd;
   w->mask = mask;
 
   if (uv_poll_init (&uv, &w->poll, fd))
-    fail ("uv_poll_init");
+    errx (1, "uv_poll_init");
 }
 
-#define io_start(w)         uv_poll_start (&(w)->poll, (w)->mask, on_poll)
-#define io_stop(w)          uv_poll_stop (&(w)->poll)
+#define io_start(w)           uv_poll_start (&(w)->poll, (w)->mask, on_poll)
+#define io_stop(w)            uv_poll_stop (&(w)->poll)
+#define io_close(w)           do { uv_close ((uv_handle_t *)&(w)->poll, 0); close ((w)->fd); } while (0)
 /* a handle belongs to its fd until that is closed */
 #define io_anew(w,cb,fd,mask) (void)0
 #define rw_anew(w,rcb,wcb,fd) (void)0
-#define io_fd(w)            (w)->fd
-#define io_reset(w,fd,mask) do { io_stop (w); io_start (w); } while (0)
-#define io_close(w)         do { uv_close ((uv_handle_t *)&(w)->poll, 0); close ((w)->fd); } while (0)
+
+/* rd.poll serves both */
+typedef struct
+{
+  io_w rd, wr;
+  int mask;
+} rw_w;
 
 static void
 on_poll_rw (uv_poll_t *poll, int status, int events)
@@ -75,10 +72,8 @@ on_poll_rw (uv_poll_t *poll, int status, int events)
     rw->wr.cb (&rw->wr);
 }
 
-#define RW_OWN 1
-
 static inline void
-rw_init (rw_w *rw, void (*rcb) (io_w *), void (*wcb) (io_w *), int fd)
+rw_init (rw_w *rw, io_cb *rcb, io_cb *wcb, int fd)
 {
   io_init (&rw->rd, rcb, fd, 0);
   rw->wr.cb = wcb;
@@ -88,7 +83,7 @@ rw_init (rw_w *rw, void (*rcb) (io_w *), void (*wcb) (io_w *), int fd)
 static inline void
 rw_set (rw_w *rw, int mask)
 {
-  rw->rd.mask = mask;
+  rw->mask = mask;
 
   if (mask)
     uv_poll_start (&rw->rd.poll, mask, on_poll_rw);
@@ -96,10 +91,7 @@ rw_set (rw_w *rw, int mask)
     uv_poll_stop (&rw->rd.poll);
 }
 
-#define rw_read_start(w)  rw_set (w, (w)->rd.mask | UV_READABLE)
-#define rw_read_stop(w)   rw_set (w, (w)->rd.mask & ~UV_READABLE)
-#define rw_write_start(w) rw_set (w, (w)->rd.mask | UV_WRITABLE)
-#define rw_write_stop(w)  rw_set (w, (w)->rd.mask & ~UV_WRITABLE)
+#define RW_SET 1
 
 /* a timer that expires before the turn has begun to wait ends the turn, as it
  * does in the other libraries
@@ -113,9 +105,9 @@ on_timer (uv_timer_t *timer)
   uv_stop (&uv);
 }
 
-#define timer_init(t,c)  (uv_timer_init (&uv, &(t)->timer), (t)->cb = (c))
-#define timer_stop(t)    uv_timer_stop (&(t)->timer)
-#define timer_now()      uv_update_time (&uv)
+#define timer_init(t,c)      (uv_timer_init (&uv, &(t)->timer), (t)->cb = (c))
+#define timer_stop(t)        uv_timer_stop (&(t)->timer)
+#define timer_now()          uv_update_time (&uv)
 /* milliseconds are what it knows; rounded up, as a time-out must be */
 #define timer_start(t,after) uv_timer_start (&(t)->timer, on_timer, (uint64_t)((after) * 1e3 + .999), 0)
 
@@ -141,5 +133,5 @@ loop_del (void)
 static inline int
 loop_new (void)
 {
-  return !strcmp (opt.backend, "epoll") && !uv_loop_init (&uv);
+  return !uv_loop_init (&uv);
 }

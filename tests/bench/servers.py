@@ -1,9 +1,10 @@
-"""Programs of others, and the bench's own server, under requests on a clock of their own (load.c).
+"""Programs of others, and the bench's own server, under requests on a clock of their own (w_load.c).
 
 The server has one CPU; the load, and what is behind a proxy, has another. A program gets its
 libev by LD_LIBRARY_PATH (Perl: by PERL5LIB) and its backend by LIBEV_FLAGS.
 """
 
+import array
 import collections
 import glob
 import os
@@ -16,7 +17,7 @@ import subprocess
 import tempfile
 import time
 
-from figures import PEERS, as_text, fields_of, keep, quartiles, system
+from figures import PEERS, fields_of, keep
 
 FLAGS = {"epoll": "4", "64": "64", "68": "68", "4.33 aio": "64"}
 GEVENT = {"4": "epoll", "64": "linux_aio", "68": "linux_aio,epoll"}
@@ -28,53 +29,53 @@ WSGIServer(('127.0.0.1', 0), hello, log=None).serve_forever()"""
 MOJO = """use Mojolicious::Lite; get '/' => {text => "Hello\\n"};
 app->start (qw (daemon -l http://127.0.0.1:0 -r 1000000000 -m production))"""
 
-# what is started ({} are filled in), and how it is asked
+# what is started (BENCH, PROGRAM and BEHIND are filled in), and how it is asked
 SERVERS = {
-    "own server": (["{program}", "--workload", "server", "--backend", "{backend}", "--busy", "{busy}"], []),
-    "nghttpd":    (["nghttpd", "--no-tls", "--address=127.0.0.1", "--htdocs={bench}/www", "0"], ["--http2", "--path", "/100"]),
-    "hitch":      (["hitch", "--frontend=[127.0.0.1]:0", "--backend=[127.0.0.1]:{behind}", "--workers=1", "--user=nobody", "{bench}/www/pem"],
-                   ["--tls"]),
+    "own server": (["PROGRAM", "server", "0", "ops=1"], []),
+    "nghttpd":    (["nghttpd", "--no-tls", "--address=127.0.0.1", "--htdocs=BENCH/www", "0"], ["http2=1"]),
+    "hitch":      (["hitch", "--frontend=[127.0.0.1]:0", "--backend=[127.0.0.1]:BEHIND", "--workers=1", "--user=nobody", "BENCH/www/pem"], ["tls=1"]),
     "gevent":     (["/usr/bin/python3", "-c", WSGI], []),
     "mojo":       (["/usr/bin/perl", "-e", MOJO], []),
-    "lwt":        (["{bench}/hello-lwt"], []),
+    "lwt":        (["BENCH/hello-lwt"], []),
 }
-PROGRAMS = ["nghttpd", "nghttpd short", "hitch", "hitch short", "gevent", "gevent short", "mojo", "mojo short", "lwt", "lwt short"]
+PROGRAMS = [name + kind for name in ("nghttpd", "hitch", "gevent", "mojo", "lwt") for kind in ("", " short")]
 RATES = [10, 50, 80]
 BUSY = [20, 100]
+CLIENTS = 100
+
+
+def content(path):
+    with open(path) as f:
+        return f.read()
 
 
 def tree(pid):
-    out = [pid]
-    for path in glob.glob("/proc/%d/task/*/children" % pid):
-        with open(path) as f:
-            for child in f.read().split():
-                out += tree(int(child))
-    return out
+    return [pid] + [p for path in glob.glob("/proc/%d/task/*/children" % pid) for child in content(path).split() for p in tree(int(child))]
 
 
 def listens_on(pids):
     """the TCP port that one of them listens on; None if there is none yet"""
     shown = subprocess.run(["ss", "-Hltnp"], stdout=subprocess.PIPE, universal_newlines=True).stdout
-    return next((int(re.search(r":(\d+) ", line).group(1)) for line in shown.splitlines() if any("pid=%d," % p in line for p in pids)), None)
+    return next((re.search(r":(\d+) ", line).group(1) for line in shown.splitlines() if any("pid=%d," % p in line for p in pids)), None)
 
 
 class Server:
     """a server that listens, until the end of the with statement"""
 
-    def __init__(self, args, name, peer, cpu, behind=None, busy=0):
+    def __init__(self, args, name, peer, cpu, behind="", busy=0):
         self.bench = os.path.join(args.build, "bench")
         ours = "pristine-inst" if peer == "4.33 aio" else "inst"
-        flags = FLAGS[peer]
         perl = os.path.join(self.bench, "ev-" + ours, "blib")
-        self.where = os.path.join(args.build, ours, "lib") if name != "mojo" else perl
-        env = dict(os.environ, LIBEV_FLAGS=flags, LIBEV_BUSY_POLL=str(busy), LD_LIBRARY_PATH=os.path.join(args.build, ours, "lib"),
+        lib = os.path.join(args.build, ours, "lib")
+        env = dict(os.environ, LIBEV_FLAGS=FLAGS[peer], LIBEV_BUSY_POLL=str(busy), LD_LIBRARY_PATH=lib,
                    PERL5LIB="%s/lib:%s/arch" % (perl, perl), MOJO_REACTOR="Mojo::Reactor::EV", MOJO_LOG_LEVEL="fatal",
-                   GEVENT_LOOP="libev-cext", GEVENT_BACKEND=GEVENT[flags])
-        fill = {"program": os.path.join(self.bench, "bench-" + PEERS[peer][0]), "backend": PEERS[peer][1], "busy": busy * 1e-6,
-                "bench": self.bench, "behind": behind}
-        command = ["taskset", "-c", str(cpu)] + [a if "\n" in a else a.format(**fill) for a in SERVERS[name][0]]
-        self.name, self.options, self.out = name, SERVERS[name][1], tempfile.TemporaryFile(mode="w+")
-        self.process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.out)
+                   GEVENT_LOOP="libev-cext", GEVENT_BACKEND=GEVENT[FLAGS[peer]])
+        command, self.options = SERVERS[name]
+        for word, text in ("BENCH", self.bench), ("PROGRAM", os.path.join(self.bench, "bench-" + PEERS[peer][0])), ("BEHIND", behind):
+            command = [a.replace(word, text) for a in command]
+        self.name, self.where = name, {"own server": "bench-", "mojo": perl}.get(name, lib)
+        self.out = tempfile.TemporaryFile(mode="w+")
+        self.process = subprocess.Popen(["taskset", "-c", str(cpu)] + command, env=env, stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.out)
 
     def __enter__(self):
         for tries in range(200):
@@ -94,28 +95,17 @@ class Server:
         return self.out.read()
 
     def cpu_ns(self):
-        out = 0
-        for pid in self.pids:
-            for path in glob.glob("/proc/%d/task/*/schedstat" % pid):
-                with open(path) as f:
-                    out += int(f.read().split()[0])
-        return out
+        return sum(int(content(path).split()[0]) for pid in self.pids for path in glob.glob("/proc/%d/task/*/schedstat" % pid))
 
-    def loaded(self):
-        def maps(pid):
-            with open("/proc/%d/maps" % pid) as f:
-                return f.read()
-        return self.name == "own server" or any(self.where in maps(pid) for pid in self.pids)
-
-    def ask(self, args, requests, rate=0., options=(), calls=False):
-        """the fields of load, and CPU time (or system calls) of a request"""
-        command = ["taskset", "-c", str(args.cpus[-1]), os.path.join(self.bench, "load"), "--port", str(self.port),
-                   "--requests", str(requests), "--rate", str(rate)] + self.options + list(options)
-        load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
-        if load.stdout.readline() != "go\n":
-            raise RuntimeError("%s: %s" % (self.name, load.communicate()[1]))
+    def ask(self, args, requests, calls=False, **options):
+        """quantiles of the latencies and CPU time of a request, us; or system calls of a request"""
+        command = ["taskset", "-c", str(args.cpus[-1]), os.path.join(self.bench, "load"), "load", "-", "port=" + self.port, "n=%d" % CLIENTS,
+                   "ops=%d" % requests] + self.options + ["%s=%d" % o for o in options.items()]
+        load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if load.stdout.readline() != b"go\n":
+            raise RuntimeError("%s: %s" % (self.name, load.communicate()[1].decode()))
         self.pids = tree(self.process.pid)
-        if not self.loaded():
+        if not any(self.where in content("/proc/%d/maps" % pid) for pid in self.pids):
             raise RuntimeError("%s has not loaded %s" % (self.name, self.where))
         if calls:
             counts = tempfile.NamedTemporaryFile(mode="r")
@@ -123,100 +113,81 @@ class Server:
                                      "-p", ",".join(map(str, self.pids))])
             time.sleep(.3)
         before = self.cpu_ns()
-        load.stdin.write("\n")
+        load.stdin.write(b"\n")
         load.stdin.flush()
-        line = load.stdout.readline()
-        fields = fields_of(line)
-        fields["cpu_us"] = (self.cpu_ns() - before) / 1000 / requests
+        numbers = array.array("Q", load.stdout.read(8 * requests + 8))
+        cpu = self.cpu_ns() - before
         if calls:
             perf.send_signal(signal.SIGINT)
             perf.wait()
-            fields["calls"] = int([c for c in counts if "sys_enter" in c][0].split(",")[0]) / requests
-        error = load.communicate("\n")[1]
+        error = load.communicate(b"\n")[1]
         if load.returncode:
-            raise RuntimeError("%s: %s" % (self.name, error))
-        return fields
+            raise RuntimeError("%s: %s" % (self.name, error.decode()))
+        if calls:
+            return {"calls": int([c for c in counts if "sys_enter" in c][0].split(",")[0]) / requests}
+        per_second = requests / numbers.pop() * 1e9
+        latencies = [n / 1000 for n in sorted(numbers)]
+        return {**{"p%g" % q: latencies[int(requests * q / 100)] for q in (50, 99, 99.9)}, "max": latencies[-1],
+                "cpu": cpu / 1000 / requests, "per second": per_second}
 
 
-def once(args, name, peer, requests, **how):
+def once(args, name, peer, requests, busy=0, **how):
     """a server of its own for these requests; hitch has the bench's own server behind it"""
-    program, _, brief = name.partition(" short")
-    if name.endswith(" short"):
-        how["options"] = ["--short"]
-    busy = how.pop("busy", 0)
+    program, brief, _ = name.partition(" short")
+    if brief:
+        how["short"] = 1
     if program != "hitch":
         with Server(args, program, peer, args.cpus[0], busy=busy) as server:
-            fields = server.ask(args, requests, **how)
+            found = server.ask(args, requests, **how)
             if program == "own server":
                 server.process.wait()
-                fields["it_max"] = fields_of(server.said().splitlines()[-1])["it_max"]
-    else:
-        # which lives as long as somebody is connected to it
-        with Server(args, "own server", "epoll", args.cpus[-1]) as behind, socket.create_connection(("127.0.0.1", behind.port)), \
-                Server(args, "hitch", peer, args.cpus[0], behind.port, busy) as server:
-            fields = server.ask(args, requests, **how)
-    return fields
+                found["longest iteration"] = fields_of(server.said())["user"] / 1000
+            return found
+    # which lives as long as somebody is connected to it
+    with Server(args, "own server", "epoll", args.cpus[-1]) as behind, socket.create_connection(("127.0.0.1", int(behind.port))), \
+            Server(args, "hitch", peer, args.cpus[0], behind.port, busy) as server:
+        return server.ask(args, requests, **how)
 
 
 def chosen(args, names):
     return [n for n in names if not args.rows or n in args.rows.split(",")]
 
 
-def tried(what, *args, **how):
+def tried(*what, **how):
     """a server may fail to start, as 4.33 does where others have the quota of AIO: another round will do"""
     try:
-        return what(*args, **how)
+        return once(*what, **how)
     except RuntimeError as e:
         print(e)
-        return None
+        return {}
 
 
 def programs(args):
     """CPU time and system calls of a request, in rounds of all peers in any order"""
-    names, peers, first = chosen(args, PROGRAMS), list(FLAGS), system()
-    count = {n: max(100, int(args.seconds * once(args, n, "epoll", 500)["persec"])) for n in names}
-    found = {n: {p: {"cpu_us": [], "calls": tried(once, args, n, p, count[n], calls=True)} for p in peers} for n in names}
+    names, peers = chosen(args, PROGRAMS), list(FLAGS)
+    count = {n: max(100, int(args.seconds * once(args, n, "epoll", 500)["per second"])) for n in names}
+    found = {n: {p: {"values": [], "calls": {"all": tried(args, n, p, count[n], calls=True).get("calls", 0)}} for p in peers} for n in names}
     for number in range(args.rounds):
         for name in names:
-            got = {p: tried(once, args, name, p, count[name]) for p in random.sample(peers, len(peers))}
+            got = {p: tried(args, name, p, count[name]) for p in random.sample(peers, len(peers))}
             if all(got.values()):
                 for peer in peers:
-                    found[name][peer]["cpu_us"].append(got[peer]["cpu_us"])
-    body = []
-    for name in names:
-        base, line = found[name]["epoll"]["cpu_us"], [name]
-        for peer in peers:
-            entry = found[name][peer]
-            entry["calls"] = entry["calls"] and entry["calls"]["calls"]
-            entry["ratios"] = [a / b for a, b in zip(entry["cpu_us"], base)]
-            line += ["%.2f us" % statistics.median(base) if peer == "epoll" else quartiles(entry["ratios"])[0],
-                     "%.2f" % entry["calls"] if entry["calls"] else "-"]
-        body.append(line)
-    title = "CPU time of a request, ratio to epoll: median (quartiles) of %d rounds, = no difference; system calls of a request" % args.rounds
-    keep(args.build, "programs", [first] + as_text(title, [""] + [h for p in peers for h in (p, "calls")], body),
-         {"system": first, "title": title, "programs": found})
-    return 0
+                    found[name][peer]["values"].append(got[peer]["cpu"])
+    keep(args, "CPU time of a request, us, ratio to epoll: median (quartiles) of %d rounds, = no difference; system calls of a request"
+         % args.rounds, {"": found})
 
 
 def latency(args):
     """of requests that come at 10, 50 and 80 % of what epoll can do"""
-    names, first = chosen(args, ["own server", "nghttpd", "hitch"]), system()
-    kinds = [(p, 0) for p in FLAGS] + [(p, b) for p in ("64", "68") for b in BUSY]
-    most = {n: statistics.median(once(args, n, "epoll", 20000)["persec"] for k in range(3)) for n in names}
-    cells = [(n, r, p, b) for n in names for r in RATES for p, b in kinds]
-    found = [collections.defaultdict(list) for c in cells]
+    names = chosen(args, ["own server", "nghttpd", "hitch"])
+    most = {n: statistics.median(once(args, n, "epoll", 20000)["per second"] for k in range(3)) for n in names}
+    cells = [(n, r, p, b) for n in names for r in RATES for p, b in [(p, 0) for p in FLAGS] + [(p, b) for p in ("64", "68") for b in BUSY]]
+    found = {c: collections.defaultdict(lambda: {"values": []}) for c in cells}
     for number in range(args.rounds):
-        for k in random.sample(range(len(cells)), len(cells)):
-            name, percent, peer, busy = cells[k]
+        for name, percent, peer, busy in random.sample(cells, len(cells)):
             rate = most[name] * percent / 100
-            for key, value in (tried(once, args, name, peer, int(rate * args.seconds), rate=rate, busy=busy) or {}).items():
-                found[k][key].append(value)
-    figures = [["%s at %d %%, %s%s" % (n, r, p, " busy %d" % b if b else "")]
-               + ["%.0f" % statistics.median(f[key]) for key in ("p50", "p99", "p999", "max")]
-               + ["%.2f" % statistics.median(f["cpu_us"]), "%.0f" % (max(f["it_max"]) / 1000) if f["it_max"] else "-"]
-               for (n, r, p, b), f in zip(cells, found) if f]
-    title = "Latency of requests on a clock of their own, us: medians of %d rounds of %g s; 100 %% are %s a second" % (
-        args.rounds, args.seconds, ", ".join("%.0f (%s)" % (v, n) for n, v in most.items()))
-    head = ["", "p50", "p99", "p99.9", "max", "CPU us/request", "longest iteration"]
-    keep(args.build, "latency", [first] + as_text(title, head, figures), {"system": first, "title": title, "head": head, "cells": figures})
-    return 0
+            for key, value in tried(args, name, peer, int(rate * args.seconds), rate=rate, busy=busy).items():
+                found[name, percent, peer, busy][key]["values"].append(value)
+    keep(args, "latency of requests on a clock of their own and CPU time of a request, us: medians of %d rounds of %g s; 100 %% are %s a second" % (
+        args.rounds, args.seconds, ", ".join("%.0f (%s)" % (v, n) for n, v in most.items())), {"": {
+            "%s at %d %%, %s%s" % (n, r, p, b and " busy %d" % b or ""): entries for (n, r, p, b), entries in found.items()}})

@@ -1,21 +1,9 @@
 # tests/bench: what the backend costs, beside other backends, other libraries and
-# the bare system calls
-#
-#   make bench-emulated     instructions of an operation, user space and kernel, on two kernels
-#   make bench              the same in time, in pairs: ROUNDS=20 MINUTES=15
-#   make bench-calls        system calls of an operation
-#   make bench-programs     CPU time and system calls of Debian's programs: ROUNDS=20 SECONDS=.5
-#   make bench-latency      requests on a clock of their own: ROUNDS=3 SECONDS=.5
-#   make bench-report       all of what was measured as one page, build/bench/report.html
-#   make bench-readme       ten rows of it, for README
-#   make check-report       is every figure on that page, when a browser shows it?
-#   make check-bench        system calls of the rows of a short run: no more than they may be
-#
-# ROWS="ring:100 turns" PEERS="epoll,64,4.33 aio" KERNELS="bookworm" choose, SHORT=1 takes less
-# time. The rows are in tests/bench/rows.
+# the bare system calls: see README
 
 BENCH_OUT    := $(BUILD)/bench
-BENCH_ARGS    = --build $(BUILD) $(if $(SHORT),--short) $(if $(ROWS),--rows "$(ROWS)") $(if $(PEERS),--peers "$(PEERS)")
+BENCH_ARGS    = --build $(BUILD) $(if $(SHORT),--short) $(if $(ADD),--add) $(foreach v,ROWS PEERS KERNELS ROUNDS MINUTES SECONDS,\
+	$(if $($(v)),--$(shell echo $(v) | tr A-Z a-z) "$($(v))"))
 BENCH_PEERS  := libev upstream libevent libuv bare-epoll bare-aio bare-uring
 BENCH_ALL    := $(addprefix $(BENCH_OUT)/bench-,$(BENCH_PEERS))
 CHECK_TARGETS += check-bench
@@ -24,7 +12,7 @@ $(call needs,bench-emulated,python3 binutils cpio mmdebstrap qemu-system-x86)
 $(call needs,bench-emulated bench bench-calls,python3 libevent-dev libuv1-dev liburing-dev)
 $(call needs,bench-calls check-bench,python3 strace)
 $(call needs,bench-report,python3 gnuplot-nox)
-$(call needs,check-report,python3 gnuplot-nox chromium)
+$(call needs,check-report,python3 python3-lxml gnuplot-nox chromium)
 
 $(call needs,bench-programs bench-latency,python3 libssl-dev nghttp2-server hitch openssl linux-perf iproute2)
 $(call needs,bench-programs,python3-gevent perl libcommon-sense-perl libcanary-stability-perl libmojolicious-perl ocaml-findlib liblwt-ocaml-dev)
@@ -32,7 +20,7 @@ $(call needs,bench-programs,python3-gevent perl libcommon-sense-perl libcanary-s
 .PHONY: check-report bench-programs bench-latency bench bench-emulated bench-calls bench-report bench-readme check-bench
 
 # adapter, flags, libraries; all static, as they run on other kernels as well
-BENCH_libev      := on-libev.h      -DBENCH_LINUXAIO_STATS -isystem $(INST)/include $(INST)/lib/libev.a -lm
+BENCH_libev      := on-libev.h      -isystem $(INST)/include $(INST)/lib/libev.a -lm
 BENCH_upstream   := on-libev.h      -isystem $(BUILD)/pristine-inst/include $(BUILD)/pristine-inst/lib/libev.a -lm
 BENCH_libevent   := on-libevent.h   -levent_core
 BENCH_libuv      := on-libuv.h      -luv_a -ldl
@@ -42,25 +30,19 @@ BENCH_bare-uring := on-uring.h      -luring
 
 $(BENCH_OUT)/bench-libev: $(BUILD)/inst.done
 $(BENCH_OUT)/bench-upstream: $(BUILD)/pristine-inst.done
-$(BENCH_ALL): $(BENCH_OUT)/bench-%: $(wildcard tests/bench/*.[ch]) tests/bench/targets.mk
-	@mkdir -p $(BENCH_OUT)
-	@$(CC) -O2 -g -fno-strict-aliasing -Wall -Wextra -Wno-unused-parameter -Itests/bench -static $(CFLAGS) \
-	  -DADAPTER='"$(firstword $(BENCH_$*))"' -DPEER='"$*"' tests/bench/bench.c -o $@ \
-	  $(LDFLAGS) $(wordlist 2,9,$(BENCH_$*)) -pthread 2>$@.log || { cat $@.log >&2; exit 1; }
+BENCH_COMPILE = mkdir -p $(@D) && $(CC) -O2 -g -fno-strict-aliasing \
+	-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Itests/lib $(CFLAGS) tests/bench/bench.c tests/lib/world.c -o $@ $(LDFLAGS) -pthread
+
+$(BENCH_ALL) $(BENCH_OUT)/load: $(wildcard tests/bench/*.[ch]) tests/lib/world.c tests/bench/targets.mk
+$(BENCH_ALL): $(BENCH_OUT)/bench-%:
+	@$(BENCH_COMPILE) -static -Wl,--no-warnings -DADAPTER='"$(firstword $(BENCH_$*))"' $(wordlist 2,9,$(BENCH_$*))
+
+$(BENCH_OUT)/load:
+	@$(BENCH_COMPILE) -DADAPTER='"on-epoll.h"' -DBENCH_LOAD -lssl -lcrypto
 
 $(BENCH_OUT)/count.so: tests/bench/count.c
 	@mkdir -p $(BENCH_OUT)
 	@$(CC) -O2 -Wall -Wextra -Wno-unused-parameter -shared -fPIC $< -o $@
-
-bench-emulated: $(BENCH_ALL) $(BENCH_OUT)/count.so
-	@tests/bench/measure --how instructions $(BENCH_ARGS) $(if $(KERNELS),--kernels "$(KERNELS)")
-
-bench: $(BENCH_ALL)
-	@tests/bench/measure --how time $(BENCH_ARGS) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MINUTES),--minutes $(MINUTES))
-
-$(BENCH_OUT)/load: tests/bench/load.c
-	@mkdir -p $(BENCH_OUT)
-	@$(CC) -O2 -Wall -Wextra $< -o $@ -lssl -lcrypto
 
 $(BENCH_OUT)/www/pem:
 	@mkdir -p $(@D)
@@ -82,13 +64,18 @@ $(BENCH_OUT)/ev-%.done: ev_linuxaio.c ev_linuxaio.h
 	@cd $(@:.done=) && PERL_CANARY_STABILITY_DISABLE=1 PERL_MM_USE_DEFAULT=1 sh -c 'perl Makefile.PL && make' >log 2>&1
 	@touch $@
 
-bench-latency bench-programs: $(BENCH_OUT)/bench-libev $(BENCH_OUT)/bench-upstream $(BENCH_OUT)/load $(BENCH_OUT)/www/pem
+bench-emulated bench bench-calls: $(BENCH_ALL)
+bench-emulated: $(BENCH_OUT)/count.so
+bench-latency bench-programs: $(addprefix $(BENCH_OUT)/,bench-libev bench-upstream load www/pem)
 bench-programs: $(addprefix $(BENCH_OUT)/,hello-lwt ev-inst.done ev-pristine-inst.done)
-bench-latency bench-programs: bench-%:
-	@tests/bench/measure --how $* $(BENCH_ARGS) --rounds $(or $(ROUNDS),$(if $(filter latency,$*),3,20)) $(if $(SECONDS),--seconds $(SECONDS))
-
-bench-calls: $(BENCH_ALL)
-	@tests/bench/measure --how calls $(BENCH_ARGS)
+bench-latency: ROUNDS ?= 3
+bench-emulated: HOW = instructions
+bench: HOW = time
+bench-calls: HOW = calls
+bench-latency: HOW = latency
+bench-programs: HOW = programs
+bench-emulated bench bench-calls bench-latency bench-programs:
+	@tests/bench/measure --how $(HOW) $(BENCH_ARGS)
 
 check-bench: $(BENCH_OUT)/bench-libev
 	@tests/bench/measure --how calls --build $(BUILD) --short --peers epoll,64,68

@@ -2,7 +2,37 @@
  * w_events.c - the cost of events; included by bench.c
  */
 
-/*****************************************************************************/
+static long
+drain (int fd)
+{
+  char buf [8192];
+  long sum = 0, res;
+
+  while ((res = read (fd, buf, sizeof buf)) > 0)
+    sum += res;
+
+  return sum;
+}
+
+/* phases of rounds */
+static void step (void)       { turn_wait (); }
+static void look (void)       { turn_nowait (); }
+static void settle (void)     { wait_for (CHUNK); }
+static void settle_one (void) { wait_for (1); }
+static void send_one (void)   { put_byte (chans [cursor].to); }
+
+#define PHASE(name,action) static void name (void) { struct chan *c; EACH (c) action; }
+
+PHASE (start_io,    io_start (&c->io))
+PHASE (stop_io,     io_stop (&c->io))
+PHASE (reset_io,    io_reset (&c->io, c->fd, IO_READ))
+PHASE (start_read,  rw_read_start (&c->rw))
+PHASE (start_write, rw_write_start (&c->rw))
+PHASE (stop_write,  rw_write_stop (&c->rw))
+PHASE (anew,        rw_anew (&c->rw, workload->cb, workload->wcb, c->fd))
+PHASE (send_all,        put_byte (c->to))
+PHASE (empty,       drain (c->to))
+
 /* ring, pipering: n watched fds in a circle, and "active" bytes that travel
  * round it. One operation: one event, that is one wake-up share, one read, one
  * write that makes the next fd readable.
@@ -18,52 +48,13 @@ IO_CB (ring_cb)
 }
 
 static void
-step_wait (void)
-{
-  turn_wait ();
-}
-
-/* each writes to the next one */
-static void
-circle (void)
-{
-  int first = chans [0].to, k;
-
-  for (k = 0; k < opt.n - 1; ++k)
-    chans [k].to = chans [k + 1].to;
-
-  chans [k].to = first;
-}
-
-static void
-ring (io_cb *cb)
+init_all (void)
 {
   int k;
 
-  circle ();
-  init_all (cb);
-  start_all ();
-
-  for (k = 0; k < opt.active; ++k)
-    put_byte (chans [(long)k * opt.n / opt.active].to);
+  for (k = 0; k < opt.n; ++k)
+    io_init (&chans [k].io, workload->cb, chans [k].fd, IO_READ);
 }
-
-static void
-w_ring (int kind)
-{
-  make_chans (kind);
-  ring (ring_cb);
-}
-
-/*****************************************************************************/
-/* oneshot: as coroutines use a loop. "active" bytes travel round n sockets; a
- * socket is watched only while a byte is expected there. One operation: one
- * event, which stops its watcher, reads, starts the next one's and writes.
- * oneshotnew: the same with a new watcher each time, as gevent's select, Lwt and
- * AnyEvent have it.
- */
-
-static int anew;
 
 static struct chan *
 next_of (struct chan *c)
@@ -71,56 +62,81 @@ next_of (struct chan *c)
   return c + 1 < chans + opt.n ? c + 1 : chans;
 }
 
-static void oneshot_start (struct chan *c);
+/* watched while a byte is expected there: none of them, each, or every other */
+enum { STAY, PASS, PASS_ANEW, BLEND };
 
-IO_CB (oneshot_cb)
-{
-  struct chan *c = (struct chan *)w;
-
-  io_stop (w);
-  get_byte (c->fd);
-  oneshot_start (next_of (c));
-  put_byte (c->to);
-  ++done;
-}
+#define PASSING(c) (workload->how && (workload->how != BLEND || ((c) - chans) & 1))
 
 static void
-oneshot_start (struct chan *c)
+pass_to (struct chan *c)
 {
-  if (anew)
-    io_anew (&c->io, oneshot_cb, c->fd, IO_READ);
+  if (workload->how == PASS_ANEW)
+    io_anew (&c->io, workload->cb, c->fd, IO_READ);
 
   io_start (&c->io);
 }
 
+/* each writes to the next one */
 static void
-w_oneshot (int new)
+ring (void)
 {
-  int k;
+  int first = chans [0].to, k;
 
-  anew = new;
-  make_chans (SOCKETS);
-  circle ();
-  init_all (oneshot_cb);
+  for (k = 0; k < opt.n; ++k)
+    chans [k].to = k < opt.n - 1 ? chans [k + 1].to : first;
+
+  init_all ();
+
+  for (k = 0; k < opt.n; ++k)
+    if (!PASSING (chans + k))
+      io_start (&chans [k].io);
 
   for (k = 0; k < opt.active; ++k)
     {
       struct chan *c = chans + (long)k * opt.n / opt.active;
 
-      io_start (&next_of (c)->io);
+      if (PASSING (next_of (c)))
+        pass_to (next_of (c));
+
       put_byte (c->to);
     }
 }
 
-/*****************************************************************************/
-/* blend: the ring, in which every other socket is watched only while a byte is
- * expected there, as in oneshot; a listening socket and a timer that is never due
- * beside. One operation: one event.
+static void
+w_ring (void)
+{
+  make_chans (WORLD_STREAM);
+  ring ();
+}
+
+static void
+w_pipering (void)
+{
+  make_chans (WORLD_PIPE);
+  ring ();
+}
+
+/* scale: n idle sockets and a ring of 100 with "active" bytes in it. One operation:
+ * one event, as in ring.
  */
 
-#define PASSING(c) (((c) - chans) & 1)
+static void
+w_scale (void)
+{
+  watch (calloc (opt.n, sizeof *chans), make_channels (opt.n / 2, WORLD_STREAM), opt.n);
+  turn_nowait ();
+  opt.n = 100;
+  w_ring ();
+}
 
-IO_CB (blend_cb)
+/* oneshot: as coroutines use a loop. "active" bytes travel round n sockets; a
+ * socket is watched only while a byte is expected there. One operation: one
+ * event, which stops its watcher, reads, starts the next one's and writes.
+ * oneshotnew: the same with a new watcher each time, as gevent's select, Lwt and
+ * AnyEvent have it.
+ */
+
+IO_CB (pass_cb)
 {
   struct chan *c = (struct chan *)w;
 
@@ -130,40 +146,37 @@ IO_CB (blend_cb)
   get_byte (c->fd);
 
   if (PASSING (next_of (c)))
-    io_start (&next_of (c)->io);
+    pass_to (next_of (c));
 
   put_byte (c->to);
   ++done;
 }
 
+/* blend: the ring, in which every other socket is watched only while a byte is
+ * expected there, as in oneshot; a listening socket beside and, where there are timers,
+ * one that is never due. One operation: one event.
+ */
+
+#ifndef BARE
 TIMER_CB (never_cb)
 {
-  fail ("time-out");
+  errx (1, "time-out");
 }
-
-static int make_listener (void);
+#endif
 
 static void
-w_blend (int unused)
+w_blend (void)
 {
   static struct chan beside;
-  int k;
 
-  make_chans (SOCKETS);
-  io_init (&beside.io, no_cb, make_listener (), IO_READ);
-  io_start (&beside.io);
+  start (&beside, no_cb, make_channels (1, WORLD_LISTEN) [0], IO_READ);
+#ifndef BARE
   timer_init (&beside.timer, never_cb);
   timer_start (&beside.timer, 3600.);
-  circle ();
-  init_all (blend_cb);
-
-  for (k = 0; k < opt.n; k += 2)
-    io_start (&chans [k].io);
-
-  put_byte (chans [opt.n - 1].to);
+#endif
+  w_ring ();
 }
 
-/*****************************************************************************/
 /* late: as oneshot, but the data comes when the loop waits for it already. A round
  * starts 10 watchers and turns the loop, which finds nothing; then 10 bytes are written.
  * One operation: one start, wait, event and stop.
@@ -177,44 +190,26 @@ IO_CB (late_cb)
 }
 
 static void
-step_late (void)
+w_late (void)
 {
-  struct chan *c;
-
-  EACH (c)
-    io_start (&c->io);
-
-  turn_nowait ();
-
-  EACH (c)
-    put_byte (c->to);
-
-  wait_for (CHUNK);
-  next_round ();
+  make_chans (WORLD_STREAM);
+  init_all ();
 }
 
-static void
-w_late (int unused)
-{
-  make_chans (SOCKETS);
-  init_all (late_cb);
-}
-
-/*****************************************************************************/
 /* turns: n sockets are read from and written to in turns, with a watcher for
  * each: start the one for writing, event, stop, start the one for reading, event,
  * stop. One operation: one turn of both. turnsanew: watchers are set anew each time.
  */
 
-IO_CB (turn_write_cb)
+IO_CB (write_cb)
 {
   rw_write_stop (RW_OF_WRITE (w));
   --left;
 }
 
-IO_CB (turn_read_cb)
+IO_CB (read_cb)
 {
-  struct chan *c = (struct chan *)RW_OF_READ (w);
+  struct chan *c = (struct chan *)w;
 
   get_byte (c->fd);
   rw_read_stop (&c->rw);
@@ -222,46 +217,86 @@ IO_CB (turn_read_cb)
 }
 
 static void
-step_turns (void)
-{
-  struct chan *c;
-
-  EACH (c)
-    {
-      if (anew)
-        rw_anew (&c->rw, turn_read_cb, turn_write_cb, c->fd);
-
-      rw_write_start (&c->rw);
-    }
-
-  wait_for (CHUNK);
-
-  EACH (c)
-    {
-      if (anew)
-        rw_anew (&c->rw, turn_read_cb, turn_write_cb, c->fd);
-
-      rw_read_start (&c->rw);
-      put_byte (c->to);
-    }
-
-  wait_for (CHUNK);
-  next_round ();
-}
-
-static void
-w_turns (int new)
+w_turns (void)
 {
   int k;
 
-  anew = new;
-  make_chans (SOCKETS);
+  make_chans (WORLD_STREAM);
 
   for (k = 0; k < opt.n; ++k)
-    rw_init (&chans [k].rw, turn_read_cb, turn_write_cb, chans [k].fd);
+    rw_init (&chans [k].rw, workload->cb, workload->wcb, chans [k].fd);
 }
 
-/*****************************************************************************/
+/* writeinterest: n sockets watched for reading. A round starts 10 write
+ * watchers beside; they fire, and their callback stops them. One operation: one
+ * start, event and stop.
+ */
+
+static void
+w_both (void)
+{
+  int k;
+
+  w_turns ();
+
+  for (k = 0; k < opt.n; ++k)
+    rw_read_start (&chans [k].rw);
+
+  turn_nowait ();
+}
+
+/* writewait: the same with n sockets that are full, as where programs only ask for
+ * it when they cannot write. A round starts 10 write watchers, reads a byte that comes
+ * in, and stops them: none has fired. One operation: one start and stop, and a tenth of
+ * an event.
+ * writefire: n full sockets. A round starts 10 write watchers; a turn finds nothing;
+ * then the far ends are read from, the watchers fire, write what fits, and stop. One
+ * operation: one start, wait, event and stop.
+ */
+
+static void
+fill (int fd)
+{
+  static const char junk [1024];
+
+  while (write (fd, junk, sizeof junk) > 0)
+    ;
+}
+
+IO_CB (fill_cb)
+{
+  struct chan *c = (struct chan *)RW_OF_WRITE (w);
+
+  rw_write_stop (&c->rw);
+  fill (c->fd);
+  --left;
+}
+
+static void
+w_full (void)
+{
+  int least = 0, k;
+
+  w_both ();
+
+  for (k = 0; k < opt.n; ++k)
+    {
+      setsockopt (chans [k].fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
+      fill (chans [k].fd);
+    }
+}
+
+/* nowait: n armed watchers of idle sockets. One operation: one turn of the loop
+ * that does not sleep and finds nothing.
+ * stopstart: of n armed watchers of idle sockets a round stops 10, turns the loop, starts
+ * them again, turns the loop; the next round takes the next 10. One operation: one stop
+ * and one start.
+ * reset: the same with the stop and the start in one iteration, and the fd set anew in
+ * between. One operation: one stop, set and start.
+ */
+
+#ifndef BARE /* it has no way to drop events, and no timers */
+
 /* stopother: n sockets, of which 10 get a byte each; the first callback stops
  * the watchers of the others, whose events are pending by then, reads all, and
  * starts them again. One operation: one of the ten.
@@ -286,196 +321,18 @@ IO_CB (stopother_cb)
 }
 
 static void
-step_stopother (void)
+w_stopother (void)
 {
-  struct chan *c;
+  int k;
 
-  EACH (c)
-    put_byte (c->to);
-
-  wait_for (1);
-  next_round ();
-}
-
-static void
-w_stopother (int unused)
-{
-#if ONE_TIMER
-  skip ("a bare loop has no way to drop events");
-#endif
-  make_chans (SOCKETS);
-  init_all (stopother_cb);
-  start_all ();
-  turn_nowait ();
-}
-
-/*****************************************************************************/
-/* writeinterest: n sockets watched for reading. A round starts 10 write
- * watchers beside; they fire, and their callback stops them. One operation: one
- * start, event and stop.
- */
-
-static void
-start_writers (void)
-{
-  struct chan *c;
-
-  EACH (c)
-    rw_write_start (&c->rw);
-}
-
-static void
-step_writeinterest (void)
-{
-  start_writers ();
-  wait_for (CHUNK);
-  next_round ();
-}
-
-static void
-w_writeinterest (int unused)
-{
-  make_chans (SOCKETS);
-  init_rw (no_cb, turn_write_cb);
-}
-
-/*****************************************************************************/
-/* writewait: the same with n sockets that are full, as where programs only ask for
- * it when they cannot write. A round starts 10 write watchers, reads a byte that comes
- * in, and stops them: none has fired. One operation: one start and stop, and a tenth of
- * an event.
- */
-
-static void
-fill (int fd)
-{
-  static const char junk [1024];
-
-  while (write (fd, junk, sizeof junk) > 0)
-    ;
-}
-
-static void
-make_full (void)
-{
-  int least = 0, k;
-
-  make_chans (SOCKETS);
+  w_late ();
 
   for (k = 0; k < opt.n; ++k)
-    {
-      setsockopt (chans [k].fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
-      fill (chans [k].fd);
-    }
-}
-
-static void
-step_writewait (void)
-{
-  struct chan *c;
-
-  start_writers ();
-  put_byte (at (0)->to);
-  wait_for (1);
-
-  EACH (c)
-    rw_write_stop (&c->rw);
-
-  next_round ();
-}
-
-static void
-w_writewait (int unused)
-{
-  make_full ();
-  init_rw (no_cb, no_cb);
-}
-
-/*****************************************************************************/
-/* writefire: n full sockets. A round starts 10 write watchers; a turn finds nothing;
- * then the far ends are read from, the watchers fire, write what fits, and stop. One
- * operation: one start, wait, event and stop.
- */
-
-static long
-drain (int fd)
-{
-  char buf [8192];
-  long sum = 0, res;
-
-  while ((res = read (fd, buf, sizeof buf)) > 0)
-    sum += res;
-
-  return sum;
-}
-
-IO_CB (writefire_cb)
-{
-  rw_write_stop (RW_OF_WRITE (w));
-  fill (CHAN_OF_WRITE (w)->fd);
-  --left;
-}
-
-static void
-step_writefire (void)
-{
-  struct chan *c;
-
-  start_writers ();
-  turn_nowait ();
-
-  EACH (c)
-    drain (c->to);
-
-  wait_for (CHUNK);
-  next_round ();
-}
-
-static void
-w_writefire (int unused)
-{
-  make_full ();
-  init_rw (no_cb, writefire_cb);
-}
-
-/*****************************************************************************/
-/* nowait: n armed watchers of idle sockets. One operation: one turn of the loop
- * that does not sleep and finds nothing.
- */
-
-static void
-step_nowait (void)
-{
-  turn_nowait ();
-  ++done;
-}
-
-/*****************************************************************************/
-/* scale: n idle sockets and a ring of 100 with "active" bytes in it. One operation:
- * one event, as in ring.
- */
-
-static void
-w_scale (int unused)
-{
-  int n = opt.n, *fds, k;
-
-  limit_n (1, 200);
-  fds = make_channels (n / 2, SOCKETS);
-  chans = calloc (n, sizeof *chans);
-
-  for (k = 0; k < n; ++k)
-    {
-      io_init (&chans [k].io, no_cb, fds [k], IO_READ);
-      io_start (&chans [k].io);
-    }
+    io_start (&chans [k].io);
 
   turn_nowait ();
-  opt.n = 100;
-  w_ring (SOCKETS);
 }
 
-/*****************************************************************************/
 /* mixed: the ring, where every fd has a time-out of 30 s which each event on it
  * sets anew, and ten timers expire every 1 - 2 ms beside. One operation: one
  * event.
@@ -499,16 +356,12 @@ IO_CB (mixed_cb)
 }
 
 static void
-w_mixed (int unused)
+w_mixed (void)
 {
   static timer_w ticks [TICKS];
   int k;
 
-#if ONE_TIMER
-  skip ("a bare loop has but one timer");
-#endif
-  make_chans (SOCKETS);
-  ring (mixed_cb);
+  w_ring ();
 
   for (k = 0; k < opt.n; ++k)
     {
@@ -523,53 +376,32 @@ w_mixed (int unused)
     }
 }
 
-/*****************************************************************************/
+#endif
+
+#ifndef IOCB_CMD_POLL /* which refuses ttys */
+
 /* ttys: the ring, in which one of ten fds is a pseudo terminal and one a FIFO
- * opened for reading and writing; both are of the kinds that IOCB_CMD_POLL
- * refuses. One operation: one event.
+ * opened for reading and writing. One operation: one event.
  */
 
 static void
-become_tty (struct chan *c)
-{
-  struct termios tio;
-
-  if ((c->to = posix_openpt (O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0 || grantpt (c->to) || unlockpt (c->to)
-      || (c->fd = open (ptsname (c->to), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)) < 0)
-    skip ("no pseudo terminal: %s", strerror (errno));
-
-  tcgetattr (c->fd, &tio);
-  cfmakeraw (&tio);
-  tcsetattr (c->fd, TCSANOW, &tio);
-}
-
-static void
-become_fifo (struct chan *c)
-{
-  char path [32];
-
-  /* a pipe's end, opened anew for both, is what a FIFO is */
-  snprintf (path, sizeof path, "/proc/self/fd/%d", make_channels (1, PIPES) [0]);
-
-  if ((c->fd = c->to = open (path, O_RDWR | O_NONBLOCK | O_CLOEXEC)) < 0)
-    fail ("FIFO");
-}
-
-static void
-w_ttys (int unused)
+w_ttys (void)
 {
   int k;
 
-#if ONLY_RING
-  skip ("IOCB_CMD_POLL refuses ttys");
-#endif
-  make_chans (SOCKETS);
+  make_chans (WORLD_STREAM);
 
   for (k = 3; k < opt.n; k += 10)
-    become_tty (&chans [k]);
+    {
+      int *tty = make_channels (1, WORLD_PTY), *fifo = make_channels (1, WORLD_FIFO);
 
-  for (k = 7; k < opt.n; k += 10)
-    become_fifo (&chans [k]);
+      chans [k].fd     = tty [1];
+      chans [k].to     = tty [0];
+      chans [k + 4].fd = fifo [0];
+      chans [k + 4].to = fifo [1];
+    }
 
-  ring (ring_cb);
+  ring ();
 }
+
+#endif

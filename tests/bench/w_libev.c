@@ -2,157 +2,106 @@
  * w_libev.c - what only libev has a name for; included by bench.c
  */
 
-#ifdef EV_VERSION_MAJOR
-
-/*****************************************************************************/
 /* threads: n threads, each with a loop of its own and a ring of 10 sockets in it.
  * One operation: one event.
- */
-
-#define THREAD_FDS 10
-
-static struct thread
-{
-  pthread_t id;
-  struct ev_loop *loop;
-  ev_io io [THREAD_FDS];
-  int to [THREAD_FDS];
-  long left;
-} *threads;
-
-static void
-thread_cb (struct ev_loop *loop, ev_io *w, int revents)
-{
-  struct thread *t = w->data;
-
-  get_byte (w->fd);
-  put_byte (t->to [w - t->io]);
-
-  if (!--t->left)
-    ev_break (loop, EVBREAK_ALL);
-}
-
-static void *
-thread_run (void *arg)
-{
-  ev_run (((struct thread *)arg)->loop, 0);
-  return 0;
-}
-
-static void
-threads_run (long ops)
-{
-  int k;
-
-  for (k = 0; k < opt.n; ++k)
-    {
-      threads [k].left = ops;
-      pthread_create (&threads [k].id, 0, thread_run, threads + k);
-    }
-
-  for (k = 0; k < opt.n; ++k)
-    pthread_join (threads [k].id, 0);
-}
-
-static void
-w_threads (int unused)
-{
-  long ops = opt.ops / opt.n;
-  int k, i;
-
-  limit_n (2 * THREAD_FDS + 3, 0);
-  threads = calloc (opt.n, sizeof *threads);
-
-  for (k = 0; k < opt.n; ++k)
-    {
-      int *fds = make_channels (THREAD_FDS, SOCKETS);
-
-      new_loop ();
-      threads [k].loop = loop;
-
-      for (i = 0; i < THREAD_FDS; ++i)
-        {
-          ev_io_init (threads [k].io + i, thread_cb, fds [2 * i], EV_READ);
-          threads [k].io [i].data = threads + k;
-          threads [k].to [i] = fds [(2 * i + 3) % (2 * THREAD_FDS)];
-          ev_io_start (loop, threads [k].io + i);
-        }
-
-      put_byte (fds [1]);
-    }
-
-  threads_run (1500);
-  section_begin ();
-  threads_run (ops);
-  section_end (ops * opt.n);
-}
-
-/*****************************************************************************/
-/* async: two threads with a loop each wake each other by ev_async. One operation:
+ * async: two threads with a loop each wake each other by ev_async. One operation:
  * there and back.
  */
 
-static struct { struct ev_loop *loop; ev_async w; long left; } side [2];
+static pthread_barrier_t barrier;
+static int threads;
+static long share; /* what each has to do before it is at the barrier again */
+
+static struct { struct ev_loop *loop; ev_async w; } side [2];
 
 static void
 async_cb (struct ev_loop *loop, ev_async *w, int revents)
 {
   int me = w == &side [1].w;
 
-  ev_async_send (side [!me].loop, &side [!me].w);
+  if (++done < share || me)
+    ev_async_send (side [!me].loop, &side [!me].w);
+}
 
-  if (!--side [me].left)
-    ev_break (loop, EVBREAK_ALL);
+static void
+be_side (int me)
+{
+  idle_world ();
+  side [me].loop = loop;
+  ev_async_init (&side [me].w, async_cb);
+  ev_async_start (loop, &side [me].w);
+  pin (me ? opt.peer_cpu : opt.cpu);
 }
 
 static void *
-async_run (void *arg)
+thread_run (void *arg)
 {
-  pin (opt.peer_cpu);
-  ev_run (side [1].loop, 0);
+  int me = (intptr_t)arg, alone = !!workload->cb;
+
+  new_loop ();
+
+  if (alone)
+    w_ring ();
+  else
+    be_side (me);
+
+  do
+    {
+      if (share && !alone && !me)
+        ev_async_send (side [1].loop, &side [1].w);
+
+      for (done = 0; done < share; )
+        turn_wait ();
+
+      pthread_barrier_wait (&barrier); /* all have done it */
+      pthread_barrier_wait (&barrier); /* again */
+    }
+  while (share);
+
   return 0;
 }
 
 static void
-async_round (long ops)
+all_do (long ops)
 {
-  pthread_t other;
-
-  side [0].left = side [1].left = ops;
-  pthread_create (&other, 0, async_run, 0);
-  ev_async_send (side [0].loop, &side [0].w);
-  ev_run (side [0].loop, 0);
-  pthread_join (other, 0);
+  share = ops;
+  pthread_barrier_wait (&barrier);
+  pthread_barrier_wait (&barrier);
 }
 
 static void
-w_async (int unused)
+w_threads (void)
 {
-  int k;
+  intptr_t k;
+  pthread_t id;
 
-  for (k = 0; k < 2; ++k)
-    {
-      new_loop ();
-      idle_world (0);
-      side [k].loop = loop;
-      ev_async_init (&side [k].w, async_cb);
-      ev_async_start (loop, &side [k].w);
-    }
+  threads = opt.n;
+  opt.n   = workload->cb ? 10 : 2;
+  pthread_barrier_init (&barrier, 0, threads + 1);
 
-  async_round (100);
-  section_begin ();
-  async_round (opt.ops);
-  section_end (opt.ops);
+  for (k = 0; k < threads; ++k)
+    pthread_create (&id, 0, thread_run, (void *)k);
+
+  pthread_barrier_wait (&barrier);
+  all_do (1500);
 }
 
-/*****************************************************************************/
+static void
+step_threads (void)
+{
+  long each = workload->cb ? opt.ops / threads + 1 : opt.ops;
+
+  section_begin ();
+  all_do (each);
+  section_end (workload->cb ? each * threads : each);
+}
+
 /* signal: a signal that the process sends to itself. One operation: one signal. */
 
 static void
 signal_cb (struct ev_loop *loop, ev_signal *w, int revents)
 {
   --left;
-  ++done;
 }
 
 static void
@@ -163,45 +112,28 @@ step_signal (void)
 }
 
 static void
-w_signal (int unused)
+w_signal (void)
 {
   static ev_signal w;
 
-  idle_world (0);
+  idle_world ();
   ev_signal_init (&w, signal_cb, SIGUSR1);
   ev_signal_start (loop, &w);
 }
 
-/*****************************************************************************/
 /* embed: the ring in a loop that is embedded in one on epoll. One operation: one event. */
 
 static void
-w_embed (int unused)
+w_embed (void)
 {
   static ev_embed embed;
 
   if (!(ev_backend (loop) & ev_embeddable_backends ()))
-    skip ("this backend cannot be embedded");
+    errx (1, "this backend cannot be embedded");
 
-  w_ring (SOCKETS);
+  w_ring ();
   turn_nowait ();
   ev_embed_init (&embed, 0, loop);
   loop = ev_loop_new (EVBACKEND_EPOLL | EVFLAG_NOENV);
   ev_embed_start (loop, &embed);
 }
-
-#else
-
-static void
-w_libev (int unused)
-{
-  skip ("libev's");
-}
-
-# define w_threads   w_libev
-# define w_async     w_libev
-# define w_signal    w_libev
-# define w_embed     w_libev
-# define step_signal 0
-
-#endif

@@ -5,7 +5,7 @@
  * scheduling.
  */
 
-static struct sockaddr_in address;
+static struct sockaddr_in address = { .sin_family = AF_INET };
 static int listener;
 
 /* on the loopback interface, port chosen by the kernel */
@@ -14,12 +14,13 @@ make_listener (void)
 {
   socklen_t len = sizeof address;
 
-  listener = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  address  = (struct sockaddr_in) { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  listener                = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  address.sin_port        = 0;
 
   if (listener < 0 || bind (listener, (struct sockaddr *)&address, len) || listen (listener, 4096)
       || getsockname (listener, (struct sockaddr *)&address, &len))
-    fail ("listen");
+    err (1, "listen");
 
   return listener;
 }
@@ -30,7 +31,7 @@ make_client (int flags)
   int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 
   if (fd < 0 || (connect (fd, (struct sockaddr *)&address, sizeof address) && errno != EINPROGRESS))
-    fail ("connect");
+    err (1, "connect");
 
   return fd;
 }
@@ -41,7 +42,7 @@ accept_client (void)
   int fd = accept4 (listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
   if (fd < 0 && errno != EAGAIN)
-    fail ("accept4");
+    err (1, "accept4");
 
   return fd;
 }
@@ -59,19 +60,39 @@ close_hard (int fd)
 /* some libraries need a watcher's memory until the next turn: it goes round */
 #define CONNS 4000
 
-static struct chan *
+static void
 new_conn (io_cb *cb, int fd, int mask)
 {
   static struct chan conns [CONNS];
   static int next;
-  struct chan *c = conns + next++ % CONNS;
 
-  io_init (&c->io, cb, fd, mask);
-  io_start (&c->io);
-  return c;
+  start (conns + next++ % CONNS, cb, fd, mask);
 }
 
-/*****************************************************************************/
+static void
+hear (int fd, ssize_t len)
+{
+  char buf [512];
+
+  if (read (fd, buf, sizeof buf) != len)
+    err (1, "read");
+}
+
+static void
+tell (int fd, const char *text, ssize_t len)
+{
+  if (write (fd, text, len) != len)
+    err (1, "write");
+}
+
+/* the end of a stream, which is closed here, too */
+IO_CB (end_cb)
+{
+  hear (io_fd (w), 0);
+  io_close (w);
+  --left;
+}
+
 /* accept: beside n idle sockets, a round of "active" TCP connections: connect;
  * the loop accepts and starts a watcher for each; the requests are written; the
  * loop reads them, answers and closes; the answers are read. One operation: one
@@ -81,16 +102,16 @@ new_conn (io_cb *cb, int fd, int mask)
 static const char request [] = "GET / HTTP/1.0\r\nHost: localhost\r\n\r\n";
 static const char answer [] = "HTTP/1.0 200 OK\r\nContent-Length: 12\r\n\r\nHello world\n";
 
+#define ASK    request, sizeof request - 1
+#define ANSWER answer, sizeof answer - 1
+
 static int *clients;
+static int serving;
 
 IO_CB (request_cb)
 {
-  char buf [512];
-
-  if (read (io_fd (w), buf, sizeof buf) != sizeof request - 1
-      || write (io_fd (w), answer, sizeof answer - 1) != sizeof answer - 1)
-    fail ("request");
-
+  hear (io_fd (w), sizeof request - 1);
+  tell (io_fd (w), ANSWER);
   io_close (w);
   ++done;
   --left;
@@ -102,52 +123,53 @@ IO_CB (accept_cb)
 
   while ((fd = accept_client ()) >= 0)
     {
-      new_conn (request_cb, fd, IO_READ);
+      new_conn (workload->cb, fd, IO_READ);
+      ++serving;
       --left;
     }
 }
 
 static void
+w_server (void)
+{
+  static struct chan acceptor;
+
+  start (&acceptor, accept_cb, make_listener (), IO_READ);
+}
+
+static void
 step_accept (void)
 {
-  char buf [512];
-  int k;
+  int *c, *end = clients + opt.active;
 
-  for (k = 0; k < opt.active; ++k)
-    clients [k] = make_client (0);
-
-  wait_for (opt.active);
-
-  for (k = 0; k < opt.active; ++k)
-    if (write (clients [k], request, sizeof request - 1) != sizeof request - 1)
-      fail ("client write");
+  for (c = clients; c < end; ++c)
+    *c = make_client (0);
 
   wait_for (opt.active);
 
-  for (k = 0; k < opt.active; ++k)
+  for (c = clients; c < end; ++c)
+    tell (*c, ASK);
+
+  wait_for (opt.active);
+
+  for (c = clients; c < end; ++c)
     {
-      if (read (clients [k], buf, sizeof buf) != sizeof answer - 1)
-        fail ("client read");
-
-      close_hard (clients [k]);
+      hear (*c, sizeof answer - 1);
+      close_hard (*c);
     }
 }
 
 static void
-w_accept (int unused)
+w_accept (void)
 {
-  limit_n (1, 2 * opt.active + 1);
   clients = calloc (opt.active, sizeof *clients);
-  idle_world (0);
-  new_conn (accept_cb, make_listener (), IO_READ);
+  idle_world ();
+  w_server ();
 }
 
-/*****************************************************************************/
 /* connect: beside n idle sockets, 10 sockets connect at a time, are watched until
  * that is done, and are closed. One operation: one connection.
  */
-
-#define CONNECTS 10
 
 IO_CB (connect_cb)
 {
@@ -155,7 +177,7 @@ IO_CB (connect_cb)
   socklen_t len = sizeof error;
 
   if (getsockopt (io_fd (w), SOL_SOCKET, SO_ERROR, &error, &len) || error)
-    fail ("connect");
+    err (1, "connect");
 
   io_close (w);
   --left;
@@ -166,73 +188,48 @@ step_connect (void)
 {
   int k;
 
-  for (k = 0; k < CONNECTS; ++k)
+  for (k = 0; k < CHUNK; ++k)
     new_conn (connect_cb, make_client (SOCK_NONBLOCK), IO_WRITE);
 
-  wait_for (CONNECTS);
+  wait_for (CHUNK);
 
-  for (k = 0; k < CONNECTS; ++k)
+  for (k = 0; k < CHUNK; ++k)
     close_hard (accept_client ());
-
-  done += CONNECTS;
 }
 
 static void
-w_connect (int unused)
+w_connect (void)
 {
-  idle_world (0);
+  idle_world ();
   make_listener ();
 }
 
-/*****************************************************************************/
 /* ends: beside n idle sockets, 10 sockets are watched; the far ends are closed; the
  * events are read, and watchers stopped and sockets closed. One operation: one end,
  * from the close on.
  */
 
-#define ENDS 10
-
-IO_CB (end_cb)
-{
-  char byte;
-
-  if (read (io_fd (w), &byte, 1))
-    fail ("end");
-
-  io_close (w);
-  --left;
-}
-
 static void
-w_ends (int unused)
+step_ends (void)
 {
-  long round;
-  int k;
+  int *fds = make_channels (CHUNK, WORLD_STREAM), k;
 
-  idle_world (0);
+  for (k = 0; k < CHUNK; ++k)
+    new_conn (end_cb, fds [2 * k], IO_READ);
 
-  for (round = 0; round * ENDS < opt.ops && !out_of_time (); ++round)
-    {
-      int *fds = make_channels (ENDS, SOCKETS);
+  turn_nowait ();
+  turn_nowait ();
+  section_begin ();
 
-      for (k = 0; k < ENDS; ++k)
-        new_conn (end_cb, fds [2 * k], IO_READ);
+  for (k = 0; k < CHUNK; ++k)
+    close (fds [2 * k + 1]);
 
-      turn_nowait ();
-      turn_nowait ();
-      section_begin ();
-
-      for (k = 0; k < ENDS; ++k)
-        close (fds [2 * k + 1]);
-
-      wait_for (ENDS);
-      turn_nowait ();
-      section_end (ENDS);
-      free (fds);
-    }
+  wait_for (CHUNK);
+  turn_nowait ();
+  section_end (CHUNK);
+  free (fds);
 }
 
-/*****************************************************************************/
 /* closeidle: n idle TCP connections; all are stopped and closed in one go, then the
  * loop turns. One operation: one connection. A fresh loop for each round.
  * timeouts: each of them has a timer; all expire at the same time, and what expires
@@ -240,29 +237,9 @@ w_ends (int unused)
  * last.
  */
 
-static void
-connect_all (void)
-{
-  int k;
-
-  limit_n (2, 8);
-  make_listener ();
-  chans = calloc (opt.n, sizeof *chans);
-
-  for (k = 0; k < opt.n; ++k)
-    {
-      chans [k].to = make_client (0);
-
-      if ((chans [k].fd = accept_client ()) < 0)
-        fail ("accept");
-    }
-
-  init_all (no_cb);
-  start_all ();
-  turn_nowait ();
-  turn_nowait ();
-}
-
+#ifdef BARE
+# define time_out() (void)0
+#else
 TIMER_CB (timeout_cb)
 {
   struct chan *c = (struct chan *)((char *)w - offsetof (struct chan, timer));
@@ -290,51 +267,52 @@ time_out (void)
 
   wait_for (opt.n);
 }
+#endif
 
 static void
-close_all (void)
+step_ending (void)
 {
   int k;
 
-  section_begin ();
+  new_loop ();
+  make_chans (WORLD_TCP);
 
   for (k = 0; k < opt.n; ++k)
-    io_close (&chans [k].io);
+    start (chans + k, no_cb, chans [k].fd, IO_READ);
+
+  turn_nowait ();
+  turn_nowait ();
+
+  if (workload->how)
+    time_out ();
+  else
+    {
+      section_begin ();
+
+      for (k = 0; k < opt.n; ++k)
+        io_close (&chans [k].io);
+    }
+
+  turn_nowait ();
+  section_end (opt.n);
+
+  for (k = 0; k < opt.n; ++k)
+    {
+      fcntl (chans [k].to, F_SETFL, 0); /* it may take a while */
+      hear (chans [k].to, 0);
+      close_hard (chans [k].to);
+    }
+
+  loop_del ();
+  free (chans);
 }
 
 static void
-w_ending (int timeouts)
+w_ending (void)
 {
-  char byte;
-  int round, k;
-
-#if ONE_TIMER
-  if (timeouts)
-    skip ("a bare loop has but one timer");
-#endif
-
-  for (round = 0; round < opt.rounds && !out_of_time (); ++round)
-    {
-      loop_del ();
-      new_loop ();
-      connect_all ();
-      (timeouts ? time_out : close_all) ();
-      turn_nowait ();
-      section_end (opt.n);
-
-      for (k = 0; k < opt.n; ++k)
-        {
-          if (read (chans [k].to, &byte, 1))
-            fail ("end");
-
-          close_hard (chans [k].to);
-        }
-
-      close (listener);
-    }
+  loop_del ();
 }
 
-/*****************************************************************************/
 /* proxy: n proxies, each between two sockets and watching both for reading. A
  * round sends 8 KiB to each of 10 of them; the buffer of the socket on the far
  * side is smaller, so the proxy stops reading and waits to write until the sink
@@ -343,10 +321,10 @@ w_ending (int timeouts)
 
 #define BLOCK 8192
 
+/* two channels: of "in" the far end is the source, of "out" it is the sink */
 static struct proxy
 {
-  rw_w in, out;
-  int in_fd, out_fd, source, sink;
+  struct chan in, out;
   int have, sent; /* bytes in the buffer, and of these written */
   char buf [BLOCK];
 } *proxies;
@@ -354,10 +332,10 @@ static struct proxy
 static void
 proxy_write (struct proxy *p)
 {
-  ssize_t res = write (p->out_fd, p->buf + p->sent, p->have - p->sent);
+  ssize_t res = write (p->out.fd, p->buf + p->sent, p->have - p->sent);
 
   if (res < 0 && errno != EAGAIN)
-    fail ("proxy write");
+    err (1, "proxy write");
 
   if (res > 0)
     p->sent += res;
@@ -365,18 +343,18 @@ proxy_write (struct proxy *p)
 
 IO_CB (proxy_in_cb)
 {
-  struct proxy *p = (struct proxy *)RW_OF_READ (w);
+  struct proxy *p = (struct proxy *)w;
 
-  if ((p->have = read (p->in_fd, p->buf, sizeof p->buf)) <= 0)
-    fail ("proxy read");
+  if ((p->have = read (p->in.fd, p->buf, sizeof p->buf)) <= 0)
+    err (1, "proxy read");
 
   p->sent = 0;
   proxy_write (p);
 
   if (p->sent < p->have)
     {
-      rw_read_stop (&p->in);
-      rw_write_start (&p->out);
+      rw_read_stop (&p->in.rw);
+      rw_write_start (&p->out.rw);
     }
 }
 
@@ -388,8 +366,8 @@ IO_CB (proxy_out_cb)
 
   if (p->sent == p->have)
     {
-      rw_write_stop (&p->out);
-      rw_read_start (&p->in);
+      rw_write_stop (&p->out.rw);
+      rw_read_start (&p->in.rw);
     }
 }
 
@@ -401,51 +379,42 @@ step_proxy (void)
   int k;
 
   for (k = 0; k < CHUNK; ++k)
-    if (write (proxies [(cursor + k) % opt.n].source, block, BLOCK) != BLOCK)
-      fail ("source");
+    tell (proxies [(cursor + k) % opt.n].in.to, block, BLOCK);
 
   while (delivered < (long)CHUNK * BLOCK)
     {
       turn_wait ();
 
       for (k = 0; k < CHUNK; ++k)
-        delivered += drain (proxies [(cursor + k) % opt.n].sink);
+        delivered += drain (proxies [(cursor + k) % opt.n].out.to);
     }
-
-  next_round ();
 }
 
 static void
-w_proxy (int unused)
+w_proxy (void)
 {
-  int *fds, k, small = 4096;
+  int *fds = make_channels (2 * opt.n, WORLD_STREAM), large = 65536;
+  struct proxy *p;
 
-  limit_n (4, 0);
-  fds = make_channels (2 * opt.n, SOCKETS);
   proxies = calloc (opt.n, sizeof *proxies);
 
-  for (k = 0; k < opt.n; ++k)
+  for (p = proxies; p < proxies + opt.n; ++p, fds += 4)
     {
-      struct proxy *p = &proxies [k];
-
-      p->source = fds [4 * k];
-      p->in_fd  = fds [4 * k + 1];
-      p->out_fd = fds [4 * k + 2];
-      p->sink   = fds [4 * k + 3];
-      setsockopt (p->out_fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
-      rw_init (&p->in, proxy_in_cb, no_cb, p->in_fd);
-      rw_init (&p->out, no_cb, proxy_out_cb, p->out_fd);
-      rw_read_start (&p->in);
-      rw_read_start (&p->out);
+      p->in.fd  = fds [0];
+      p->in.to  = fds [1];
+      p->out.fd = fds [2];
+      p->out.to = fds [3];
+      setsockopt (p->in.to, SOL_SOCKET, SO_SNDBUF, &large, sizeof large);
+      rw_init (&p->in.rw, workload->cb, no_cb, p->in.fd);
+      rw_init (&p->out.rw, no_cb, workload->wcb, p->out.fd);
+      rw_read_start (&p->in.rw);
+      rw_read_start (&p->out.rw);
     }
 }
 
-/*****************************************************************************/
-/* server: answers requests until the last connection has ended; for load.c. The
+/* server: answers requests until the last connection has ended; for w_load.c. The
  * longest iteration is CPU time, so without sleep, of those in which none comes or goes.
  */
-
-static int serving;
 
 IO_CB (serve_cb)
 {
@@ -456,26 +425,13 @@ IO_CB (serve_cb)
       io_close (w);
       --serving;
     }
-  else if (write (io_fd (w), answer, sizeof answer - 1) != sizeof answer - 1)
-    fail ("answer");
-}
-
-IO_CB (serve_accept_cb)
-{
-  int fd;
-
-  while ((fd = accept_client ()) >= 0)
-    {
-      new_conn (serve_cb, fd, IO_READ);
-      ++serving;
-    }
+  else
+    tell (io_fd (w), ANSWER);
 }
 
 static void
-w_server (int unused)
+step_serve (void)
 {
-  new_conn (serve_accept_cb, make_listener (), IO_READ);
-
   do
     {
       uint64_t begin = clock_ns (CLOCK_THREAD_CPUTIME_ID);
@@ -487,4 +443,6 @@ w_server (int unused)
         longest_since (begin, clock_ns (CLOCK_THREAD_CPUTIME_ID));
     }
   while (serving);
+
+  operations = opt.ops;
 }

@@ -1,12 +1,9 @@
-# tests/deb: Debian packages
-#
-#   make deb          build them in build/deb
-#   make check-deb    and install them over Debian's in a fresh Debian, use them, go back
+# tests/deb: Debian packages. make check-debian WHAT=deb (as root) installs them, and goes back
 #
 # LIBEV_DEBIAN=path names Debian's libev_*.debian.tar.xz, where apt can get no source packages.
 
 DEB_PACKAGES := build-essential debhelper dpkg-dev lintian
-$(call needs,check-deb,bats mmdebstrap $(DEB_PACKAGES))
+$(call needs,check-deb,bats $(DEB_PACKAGES))
 
 .PHONY: deb check-deb
 deb:

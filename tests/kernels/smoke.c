@@ -1,20 +1,29 @@
 /*
  * smoke - whether the backend works at all on this kernel, machine, C library and
  * word size, in this language: events arrive through a ring, sleeping sleeps, a
- * child has a loop of its own. libev is embedded; ev.c is found with -I. LIBEV_FLAGS
- * may say another backend than 64.
+ * child has a loop of its own. LIBEV_FLAGS may say another backend than 64.
+ *
+ * libev is embedded (ev.c is found with -I), or it is an installed one whose header
+ * is named: -DINSTALLED='<ev.h>'.
  *
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#ifndef EV_STANDALONE
+#ifdef INSTALLED
+# include INSTALLED
+# include <ev_linuxaio.h>
+#else
 # define EV_STANDALONE 1
+# include "ev.c"
 #endif
-#include "ev.c"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define PAIRS    64  /* watched sockets: more than the first ring was asked to have room for */
 #define ROUNDS   20
@@ -122,6 +131,19 @@ use (EV_P)
   must (!ring || stats (EV_A).setups_refused || strcmp (getenv ("LIBEV_FLAGS"), "64") || stats (EV_A).completed >= ROUNDS * PAIRS);
 }
 
+/* it is there for who asks for it, and only for them */
+static void
+claims (void)
+{
+  must (EVBACKEND_LINUXAIO == 0x40 && EVBACKEND_ALL & EVBACKEND_LINUXAIO && EVBACKEND_MASK == 0xffff);
+  must (ev_supported_backends () & ev_embeddable_backends () & EVBACKEND_LINUXAIO);
+  must (!(ev_recommended_backends () & EVBACKEND_LINUXAIO));
+#if EV_MULTIPLICITY
+  must (ev_backend (ev_loop_new (EVFLAG_NOENV)) == EVBACKEND_EPOLL);
+  must (ev_backend (ev_loop_new (EVFLAG_NOENV | EVBACKEND_EPOLL)) == EVBACKEND_EPOLL);
+#endif
+}
+
 int
 main (void)
 {
@@ -135,6 +157,7 @@ main (void)
 #endif
 
   alarm (PATIENCE);
+  claims ();
 
   for (i = 0; i < PAIRS; ++i)
     {

@@ -10,16 +10,18 @@
 
 static int blocks;
 
+/* new memory is full of rubbish */
 void *
 counting_alloc (void *ptr, long size) EV_NOEXCEPT
 {
+  void *memory = size ? realloc (ptr, size) : 0;
+
   __atomic_add_fetch (&blocks, !ptr - !size, __ATOMIC_RELAXED);
 
-  if (size)
-    return realloc (ptr, size);
+  if (!size)
+    free (ptr);
 
-  free (ptr);
-  return 0;
+  return memory && !ptr ? memset (memory, 0x5a, size) : memory;
 }
 
 int

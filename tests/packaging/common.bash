@@ -65,6 +65,16 @@ one_line ()
   [ "$status" -eq "$1" ] && [ "${#lines[@]}" -eq 1 ] || { echo "status $status: $output"; return 1; }
 }
 
+# stub NAME SCRIPT: a command of that name, before all others in PATH
+stub ()
+{
+  local bin=$BATS_TEST_TMPDIR/bin
+  mkdir -p "$bin"
+  printf '#!/bin/sh\n%s\n' "$2" >"$bin/$1"
+  chmod +x "$bin/$1"
+  [[ :$PATH: == *":$bin:"* ]] || PATH=$bin:$PATH
+}
+
 need ()
 {
   command -v "$1" >/dev/null || skip "no $1"
@@ -85,7 +95,7 @@ quiet ()
 # works COMPILER...: compiled that way, with the backend of $TREE, the program runs, on the backend $BACKEND
 works ()
 {
-  run "$@" -w "-I$TREE" "$top/tests/kernels/smoke.c" -o "$BATS_TEST_TMPDIR/works" -lm
+  run "$@" -w "-I$TREE" "$top/tests/kernels/smoke.c" -o "$BATS_TEST_TMPDIR/works" ${LIBS:--lm}
   [ "$status" -eq 0 ] || { echo "$*:"; printf '%s\n' "${lines[@]:0:9}"; return 1; }
   run "$BATS_TEST_TMPDIR/works"
   [ "$status" -eq 0 ] && [ "${output%%:*}" = "$BACKEND" ] || { echo "$*: status $status: $output"; return 1; }

@@ -58,12 +58,10 @@ all_ways ()
 }
 
 @test "programs can use the header in C and C++, alone and after ev.h" {
-  for alone in "" -DALONE; do
+  for header in ev.h ev_linuxaio.h; do
     for compiler in gcc "g++ -x c++" clang "clang++ -x c++"; do
-      quiet $compiler -S $alone "$top/tests/packaging/program.c"
-      $compiler ${CFLAGS:-} -w $alone -I"$BUILD/inst/include" "$top/tests/packaging/program.c" -o "$program" \
-        -L"$BUILD/inst/lib" -lev -Wl,-rpath,"$BUILD/inst/lib"
-      LIBEV_FLAGS=64 "$program"
+      quiet $compiler -S "-DINSTALLED=<$header>" "$top/tests/kernels/smoke.c"
+      TREE=$BUILD/inst/include LIBS="-L$BUILD/inst/lib -lev -Wl,-rpath,$BUILD/inst/lib" works $compiler ${CFLAGS:-} "-DINSTALLED=<$header>"
     done
   done
 }

@@ -24,21 +24,16 @@ refused ()
 machine ()
 {
   need apt-config
-  mkdir -p "$BATS_TEST_TMPDIR"/bin "$BATS_TEST_TMPDIR"/etc/{apt.conf.d,sources.list.d}
+  mkdir -p "$BATS_TEST_TMPDIR"/etc/{apt.conf.d,sources.list.d}
   tarball=$BATS_TEST_TMPDIR/libev_4.33.orig.tar.gz
   echo "$1" >"$BATS_TEST_TMPDIR/etc/sources.list"
   echo "${2:-}" >"$BATS_TEST_TMPDIR/etc/sources.list.d/debian.sources"
   export APT_CONFIG=$BATS_TEST_TMPDIR/etc/apt.conf
   echo "Dir::Etc \"$BATS_TEST_TMPDIR/etc\"; Dir::Etc::sourcelist \"sources.list\"; Dir::Etc::sourceparts \"sources.list.d\";" >"$APT_CONFIG"
-  cat >"$BATS_TEST_TMPDIR/bin/apt-get" <<EOF
-#!/bin/sh
-case "\$*" in
-  *update) cat "\$(dirname "\$2")"/parts/* >"$BATS_TEST_TMPDIR/used" ;;
-  *source*libev) cp "$tarball" . ;;
-esac
-EOF
-  chmod +x "$BATS_TEST_TMPDIR/bin/apt-get"
-  PATH=$BATS_TEST_TMPDIR/bin:$PATH
+  stub apt-get "case \$* in
+    *update) cat \$(dirname \$2)/parts/* >$BATS_TEST_TMPDIR/used ;;
+    *source*libev) cp $tarball . ;;
+  esac"
   unset LIBEV_SRC
 }
 

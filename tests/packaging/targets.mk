@@ -4,7 +4,7 @@
 #   OLDER_LIBEV_SRC=path    take libev 4.24 from this directory or tarball
 
 CHECK_TARGETS += check-packaging check-older-libev
-$(call needs,check-packaging check-copies,bats quilt git perl abigail-tools libev4 g++ clang)
+$(call needs,check-packaging check-copies,bats pkg-config quilt git perl abigail-tools libev4 g++ clang)
 $(call needs,check-older-libev)
 
 # other C libraries and pointer sizes, where there are such packages

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2012,SC2034,SC2046,SC2086
+# shellcheck shell=bash disable=SC2012,SC2034,SC2046,SC2086
 # What the scripts of this folder share.
 #
 # A program under test is Debian's own, unchanged. All it gets is an environment:
@@ -13,7 +13,6 @@ me=${0##*/}
 here=$(cd "${BATS_TEST_DIRNAME:-$(dirname "$0")}" && pwd)
 top=$(cd "$here/../.." && pwd)
 libdir=${LIBEV_LIB_DIR:-$top/build/inst/lib}
-started=
 scheme=http
 rate=20000
 
@@ -21,27 +20,14 @@ die () { echo "$me: $*" >&2; exit 1; }
 
 cleanup ()
 {
-  for pid in $started; do stop "$pid"; done
+  for pid in $(jobs -p); do stop "$pid"; done
   test -z "${tmp-}" || rm -rf "$tmp"
-}
-
-leave ()
-{
-  status=$?
-  trap '' INT PIPE TERM HUP
-  cleanup
-  exit "$status"
 }
 
 begin () # makes $tmp; in a script, sees to it that nothing outlives that
 {
   test -e "$libdir/libev.so.4" || die "there is no $libdir/libev.so.4: run make first"
-  if test -z "${BATS_TEST_DIRNAME-}"; then
-    trap leave EXIT
-    trap 'exit 130' INT
-    trap 'exit 141' PIPE
-    trap 'exit 143' TERM HUP
-  fi
+  test -n "${BATS_TEST_DIRNAME-}" || { trap cleanup EXIT; trap 'exit 1' INT PIPE TERM HUP; }
   tmp=$(mktemp -d "${TMPDIR:-/tmp}/ev_linuxaio.XXXXXX")
   chmod 755 "$tmp" # a server that gives up root reads its files here
 }
@@ -81,33 +67,22 @@ on_libev () # flags, empty for Debian's libev; log command...
     GEVENT_LOOP=libev-cext GEVENT_BACKEND=$backends PYTHONDONTWRITEBYTECODE=1 "$@"
   $mortal "$@" </dev/null >"$log" 2>&1 3>&- &
   pid=$!
-  started="$started $pid"
 }
 
 stop () # pid [signal]
 {
   kill -s "${2:-TERM}" "$1" 2>/dev/null || :
   until_true 10 dead "$1" || kill -s KILL "$1" 2>/dev/null || :
-  finish "$1" || :
-}
-
-finish () # pid: waits for it, returns its exit status
-{
-  left=
-  for p in $started; do test "$p" = "$1" || left="$left $p"; done
-  started=$left
-  wait "$1" 2>/dev/null
+  wait "$1" 2>/dev/null || :
 }
 
 # A server is told to listen on port 0: the kernel picks one that is free, so
 # that no two tests ever race for one, and /proc tells which.
 port_of () # pid: prints the TCP port it listens on, if it does already
 {
-  inodes=$(ls -l "/proc/$1/fd" 2>/dev/null | sed -n 's/^.*socket:\[\([0-9]*\)\]$/\1/p')
-  hex=$(awk -v inodes="$inodes" '
-    BEGIN { n = split (inodes, list); for (i = 1; i <= n; ++i) mine [list [i]] = 1 }
-    $4 == "0A" && ($10 in mine) { sub (/^.*:/, "", $2); print $2; exit }
-  ' "/proc/$1/net/tcp" 2>/dev/null)
+  hex=$({ ls -l "/proc/$1/fd" && cat "/proc/$1/net/tcp"; } 2>/dev/null | awk '
+    { mine [$NF] = 1 }
+    $4 == "0A" && "socket:[" $10 "]" in mine { sub (/^.*:/, "", $2); print $2; exit }')
   test -n "$hex" && echo $((0x$hex))
 }
 
@@ -171,7 +146,7 @@ stop_server () # nghttpd, or hitch and its worker, and what traces them
 {
   kill "${hitch:-$server}" 2>/dev/null || :
   hitch=
-  finish "$program" || :
+  wait "$program" 2>/dev/null || :
   until_true 10 dead "$server" || die "the server does not end"
 }
 
@@ -246,7 +221,7 @@ under_load () # requests clients [h2load-options...]
   on_libev "${client_flags-}" "$tmp/load" ${pin_load-} $limit h2load -n "$n" -c "$c" \
     ${rate:+--rps=$(((rate + c - 1) / c))} "$@" $(printf "$scheme://127.0.0.1:$port/%s " $small)
   test -z "$rate" || peak_while "$(test -n "$limit" && echo "$server" || echo "$pid")" "$pid"
-  finish "$pid" || die "h2load: $(tail -n 1 "$tmp/load")"
+  wait "$pid" || die "h2load: $(tail -n 1 "$tmp/load")"
   for size in $small; do bytes=$((bytes + size * n / 10)); done
   for text in "^requests: $n total, $n started, $n done, $n succeeded, 0 failed, 0 errored, 0 timeout" \
     "^status codes: $n 2xx, 0 3xx, 0 4xx, 0 5xx" "($bytes) data"; do

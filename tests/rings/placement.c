@@ -248,16 +248,19 @@ TEST (lock_of_the_loop_is_given_away_in_each_poll, RING)
     }
 }
 
-/* what was closed first is on epoll, as far as anybody knows. what is really there is told by the next poll */
+/* what was closed first is on epoll, as far as anybody knows, or never was. what is really there is told by the next poll */
 TEST (epoll_is_looked_at_beside_a_closed_fd, RING)
 {
   int anew, i, fd [2];
 
-  for (anew = 0; anew < 2; ++anew)
+  for (anew = 0; anew < 3; ++anew)
     {
-      probe *closed = reader (), *terminal;
+      probe *closed = watch_kind (anew < 2 ? WORLD_STREAM : WORLD_MEMFD, EV_READ), *terminal;
 
-      ping (closed);
+      if (anew < 2)
+        put (closed->peer);
+
+      told (closed, EV_READ);
       close (closed->io.fd);
       poll_once ();
 
@@ -346,8 +349,8 @@ rounds_to_ring (probe *p)
 
 TEST (watched_without_changes_epoll_is_chosen, MIXED)
 {
-  probe *p = reader ();
-  int i;
+  probe *p = reader (), *w;
+  int i, in_ring;
 
   knob_worth = 1;
 
@@ -360,6 +363,22 @@ TEST (watched_without_changes_epoll_is_chosen, MIXED)
   /* and that is no debt */
   i = rounds_to_ring (p);
   must_be (i, <=, rounds_to_ring (reader ()) + 2);
+
+  /* nor is write interest of which epoll is not told, beside a ring */
+  in_ring = stats ().ring_fds;
+  p = reader ();
+  w = watch (p->io.fd, EV_WRITE);
+
+  for (i = 0; i < 3; ++i)
+    {
+      told (w, EV_WRITE);
+      stop (w);
+      ping (p);
+      start (w);
+    }
+
+  must_be (stats ().probe_hits, >=, 1);
+  must_be (stats ().ring_fds, ==, in_ring);
 }
 
 TEST (fd_that_is_changed_after_its_events_moves_to_a_ring_and_back, MIXED)

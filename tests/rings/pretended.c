@@ -579,6 +579,30 @@ PRETENDED (event_of_a_cancelled_request_means_nothing_however_late_it_is, PAIRS,
     }
 }
 
+/* the worker gets no CPU. meanwhile a watcher that is started again is served by epoll, also one that has earned a place in a ring */
+PRETENDED (watcher_is_served_while_its_cancel_is_not_answered, 1, EV_READ)
+{
+  int earned, i;
+
+  for (earned = 0; earned < 100; earned += 99)
+    {
+      for (i = 0; i < earned; ++i)
+        served (p [0]);
+
+      stop (p [0]);
+      start (p [0]);
+      run ();
+
+      for (i = 0; i < 3; ++i)
+        served (p [0]);
+
+      answer_cancels ();
+      enter_rings ();
+    }
+
+  must_be (kernel.cancels, ==, 2);
+}
+
 /* stopped, changed and started in one go: the direction is armed as soon as the event of its cancelled request has come */
 PRETENDED (direction_is_armed_again_after_its_cancelled_request, 1, EV_WRITE)
 {
@@ -723,6 +747,27 @@ PRETENDED (epoll_fd_is_readable_while_there_is_an_event, 2, EV_READ)
 
   must (!epoll_is_readable ());
   close (fd);
+}
+
+/* the kernel signals the bell after it has stored the event, which may have been read by then */
+PRETENDED (late_bell_is_taken_by_one_of_the_next_polls, 1, EV_READ)
+{
+  const uint64_t one = 1;
+  int i;
+
+  ready (p [0]);
+
+  for (i = 0; i < 3; ++i)
+    run ();
+
+  must (!epoll_is_readable ());
+  must_be (write (kernel.held [0].iocb->aio_resfd, &one, 8), ==, 8);
+  must (epoll_is_readable ());
+
+  for (i = 0; i < 1000 && epoll_is_readable (); ++i)
+    run ();
+
+  must (!epoll_is_readable ());
 }
 
 static void

@@ -70,6 +70,26 @@ TEST (host_without_aio_is_found_out_once, COLD | MIXED)
     }
 }
 
+/* the poll that finds it out has just seen that another fd can be written to, and not told epoll of it */
+TEST (writer_is_served_when_its_loop_becomes_one_of_epoll, COLD)
+{
+  probe *first = reader (), *other = reader (), *writer = watch (other->io.fd, EV_WRITE);
+  int i;
+
+  told (writer, EV_WRITE);
+  stop (writer);
+  ping (first); /* epoll hears that it is stopped */
+  fault_arrange (FAULT_io_setup, ENOSYS, 1, 1);
+  knob_worth = 1;
+  ping (first);
+  start (writer);
+
+  for (i = 0; i < 3; ++i)
+    told (writer, EV_WRITE);
+
+  must (ev_backend (EV_A) == EVBACKEND_EPOLL);
+}
+
 TEST (loop_without_epoll_is_none, COLD | MIXED)
 {
   struct rlimit limit, none;

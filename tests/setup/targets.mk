@@ -1,6 +1,8 @@
-# tests/setup: make check-debian RELEASES="bookworm trixie" (as root)
+# tests/setup: make check-debian RELEASES="bookworm trixie" WHAT="run install deb check" (as root)
 
 $(call needs,check-debian,mmdebstrap git util-linux)
+
+export WHAT
 
 .PHONY: check-debian
 check-debian:
