@@ -6,7 +6,6 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <linux/aio_abi.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -190,83 +189,6 @@ live_in_danger (int number)
 TEST (filter_that_kills_does_not_meet_a_loop_that_wants_no_ring, TINY ? EPOLL : EPOLL | COLD | MIXED)
 {
   in_children (2, live_in_danger, ended_well);
-}
-
-/*****************************************************************************/
-/* the AIO quota (fs.aio-max-nr) belongs to all processes of the host: a helper process uses it up */
-
-static int hog_fd; /* the helper leaves when this is closed */
-static pid_t hog;
-
-/* contexts as large as there is room for, until there is none for the smallest */
-static void
-take_what_is_left (void)
-{
-  unsigned requests = 1 << 16;
-
-  while (requests)
-    {
-      aio_context_t ctx = 0;
-
-      if (syscall (SYS_io_setup, requests, &ctx))
-        requests /= 2;
-    }
-}
-
-static void
-use_up_quota (void)
-{
-  int fd [2];
-
-  sockets (fd);
-
-  for_child (hog)
-    {
-      struct pollfd p = { fd [1], POLLIN, 0 };
-
-      close (fd [0]);
-      take_what_is_left ();
-      put (fd [1]);
-
-      /* others give theirs back from time to time */
-      while (poll (&p, 1, 1) == 0)
-        take_what_is_left ();
-    }
-
-  close (fd [1]);
-  hog_fd = fd [0];
-  must (wait_for (hog_fd, POLLIN));
-}
-
-static void
-give_quota_back (void)
-{
-  close (hog_fd);
-  ends_well (hog);
-}
-
-TEST (loop_starts_without_quota_and_has_a_ring_when_it_is_back, LINUXAIO | ALONE)
-{
-  static probe *p [CROWD_MAX];
-  int is_default;
-
-  room_for_fds (4 * CROWD_MAX + 100);
-  force_ring (EV_A); /* or AIO does not work on this host */
-
-  for (is_default = 0; is_default < 2; ++is_default)
-    {
-      ev_loop_destroy (EV_A);
-      use_up_quota ();
-      loop = is_default ? ev_default_loop (EVFLAG_NOENV | backend_flag ()) : loop_without_ring ();
-      must (loop != 0);
-      crowd_open (p, CROWD_MAX);
-      ev_linuxaio_busy_poll (EV_A_ 1e-9);
-      crowd_told (p, CROWD_MAX); /* no fd is forgotten because its ring was not to be had */
-      must (ev_backend (EV_A) == EVBACKEND_LINUXAIO);
-      give_quota_back ();
-      force_ring (EV_A);
-      crowd_told (p, CROWD_MAX);
-    }
 }
 
 /*****************************************************************************/

@@ -4,9 +4,7 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <linux/aio_abi.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 
 #include "fixture.h"
 
@@ -151,31 +149,10 @@ default_loop_with_flags (unsigned flags)
   loop = checked_loop (ev_default_loop (EVFLAG_NOENV | backend_flag () | flags), 1);
 }
 
-/* a helper process of the test before may still be on its way out */
-static void
-wait_for_quota (void)
-{
-  aio_context_t ctx = 0;
-  int tries = patience ();
-
-  while (syscall (SYS_io_setup, 1 << 13, &ctx))
-    {
-      if (!tries--)
-        skip ("others have used up the AIO quota of this host, see /proc/sys/fs/aio-nr");
-
-      pause_for (1);
-    }
-
-  syscall (SYS_io_destroy, ctx);
-}
-
 void
-fixture_setup (int alone)
+fixture_setup (void)
 {
   signal (SIGPIPE, SIG_IGN);
-
-  if (alone)
-    wait_for_quota ();
 
   ev_set_allocator (counting_alloc);
   open_fence ();

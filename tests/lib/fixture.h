@@ -54,8 +54,7 @@ enum
   LINUXAIO = COLD | RING | MIXED,
   ALL      = SELECT | POLL | EPOLL | LINUXAIO,
 
-  ALONE    = 64, /* uses up what belongs to the whole machine */
-  COMPILED = 128 /* a libev that is compiled in, with EV_WALK_ENABLE */
+  COMPILED = 64  /* a libev that is compiled in, with EV_WALK_ENABLE */
 };
 
 /* rings are made at once, and soon full. each takes 35 ms to destroy: use less of all */
@@ -240,7 +239,7 @@ void ends_well (pid_t pid);              /* with status 0 */
 /*****************************************************************************/
 /* between runner.c and fixture.c */
 
-void fixture_setup (int alone);
+void fixture_setup (void);
 void fixture_teardown (void);
 void progress (void);                    /* the test is not stuck: it says so itself, or a child of it */
 void watch_over (void);                  /* from now on this process gives up when nothing happens */
