@@ -73,27 +73,6 @@ run_locked (void *arg)
   return 0;
 }
 
-static pthread_t
-run_in_thread (void)
-{
-  ev_async_init (&async, async_cb);
-  ev_async_start (EV_A_ &async);
-  ev_set_loop_release_cb (EV_A_ release, acquire);
-
-  return thread_of (run_locked);
-}
-
-static void
-end_thread (pthread_t thread)
-{
-  acquire (EV_A);
-  async.data = &async;
-  ev_async_send (EV_A_ &async);
-  release (EV_A);
-  join (thread);
-  ev_set_loop_release_cb (EV_A_ 0, 0);
-}
-
 /* starts a watcher of a loop that may be asleep, and wakes it up for that */
 static void
 start_from_outside (ev_io *io)
@@ -176,8 +155,13 @@ serve_rounds (void *arg)
 /* select and poll may be about to sleep with a set that still has the descriptor, and must not find it closed */
 TEST (threads_start_and_stop_watchers_while_the_loop_sleeps, EPOLL | LINUXAIO)
 {
-  pthread_t thread = run_in_thread (), others [3];
+  pthread_t thread, others [3];
   int i;
+
+  ev_async_init (&async, async_cb);
+  ev_async_start (EV_A_ &async);
+  ev_set_loop_release_cb (EV_A_ release, acquire);
+  thread = thread_of (run_locked);
 
   for (i = 0; i < 3; ++i)
     others [i] = thread_of (serve_rounds);
@@ -187,7 +171,12 @@ TEST (threads_start_and_stop_watchers_while_the_loop_sleeps, EPOLL | LINUXAIO)
   for (i = 0; i < 3; ++i)
     join (others [i]);
 
-  end_thread (thread);
+  acquire (EV_A);
+  async.data = &async;
+  ev_async_send (EV_A_ &async);
+  release (EV_A);
+  join (thread);
+  ev_set_loop_release_cb (EV_A_ 0, 0);
 }
 
 /*****************************************************************************/

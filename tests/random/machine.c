@@ -499,11 +499,14 @@ check_stats (void)
   tally->waiting  += s.epoll_waiting;
 }
 
-/* a loop that has a ring notices a fork by itself. others need ev_loop_fork, as with epoll */
+/*
+ * a loop that has a ring notices a fork by itself, when it is run, for which no outer loop
+ * wakes up. others need ev_loop_fork, as with epoll
+ */
 static int
 notices_forks (void)
 {
-  return !!stats ().rings;
+  return !outside && stats ().rings;
 }
 
 static void
