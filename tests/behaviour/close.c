@@ -82,54 +82,6 @@ TEST (name_of_a_closed_socket_is_free_at_once, ALL)
     }
 }
 
-static struct sockaddr_storage server;
-static socklen_t server_len;
-
-static int
-connect_error (void)
-{
-  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  int res = connect (fd, (struct sockaddr *)&server, server_len) ? errno : 0;
-
-  close (fd);
-
-  return res;
-}
-
-static void
-stop_serving_cb (EV_P_ ev_io *w, int revents)
-{
-  probe_cb (EV_A_ w, revents);
-  close (accepted (w->fd));
-  stop_and_close ((probe *)w);
-  must_be (connect_error (), ==, ECONNREFUSED);
-}
-
-TEST (closed_listening_socket_refuses_connections_at_once, ALL)
-{
-  int outside;
-
-  for (outside = 0; outside < 2; ++outside)
-    {
-      probe *p = watch_kind (WORLD_LISTEN, EV_READ);
-
-      server = address_of (p->io.fd, &server_len);
-
-      if (!outside)
-        ev_set_cb (&p->io, stop_serving_cb);
-
-      settle (EV_A);
-      must_be (connect_error (), ==, 0);
-      run_until (p->count, ==, 1);
-
-      if (outside)
-        {
-          settle (EV_A);
-          stop_serving_cb (EV_A_ &p->io, 0);
-        }
-    }
-}
-
 /*****************************************************************************/
 /* and nothing else is changed by that */
 

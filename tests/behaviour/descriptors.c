@@ -5,89 +5,9 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <linux/perf_event.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 
 #include "fixture.h"
-
-#ifndef SYS_pidfd_open
-# define SYS_pidfd_open 434
-#endif
-
-/*****************************************************************************/
-/* what programs rarely watch */
-
-/* its poll takes away what it reports: whoever asks first is told */
-TEST (perf_event_is_served, EPOLL | LINUXAIO)
-{
-  struct perf_event_mmap_page *perf;
-  struct perf_event_attr attr;
-  int fd, round;
-  char *pages;
-  probe *p;
-
-  memset (&attr, 0, sizeof (attr));
-  attr.type           = PERF_TYPE_SOFTWARE;
-  attr.size           = sizeof (attr);
-  attr.config         = PERF_COUNT_SW_PAGE_FAULTS;
-  attr.sample_period  = 1;
-  attr.wakeup_events  = 1;
-  attr.exclude_kernel = 1;
-  attr.disabled       = 1;
-  fd = syscall (SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-
-  if (fd < 0)
-    skip ("no perf events for this user here (%s)", strerror (errno));
-
-  perf  = (struct perf_event_mmap_page *)mmap (0, 9 * sysconf (_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  pages = (char *)mmap (0, 64 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-  if (perf == MAP_FAILED || pages == MAP_FAILED || madvise (pages, 64 << 20, MADV_NOHUGEPAGE))
-    skip ("no ring for perf events here (%s)", strerror (errno));
-
-  p = watch (fd, EV_READ);
-  silent (p);
-  must (!ioctl (fd, PERF_EVENT_IOC_ENABLE, 0));
-
-  for (round = 0; round < 5; ++round)
-    {
-      *(pages += sysconf (_SC_PAGESIZE)) = 1;
-      told (p, EV_READ);
-      perf->data_tail = perf->data_head;
-    }
-
-  stop_and_close (p);
-}
-
-TEST (pidfd_reports_the_end_of_the_child, ALL)
-{
-  int end [2], fd;
-  pid_t pid;
-  probe *p;
-
-  sockets (end);
-
-  for_child (pid)
-    wait_for (end [0], POLLIN);
-
-  fd = syscall (SYS_pidfd_open, pid, 0);
-
-  if (fd < 0)
-    skip ("this host has no pidfd (%s)", strerror (errno));
-
-  p = watch (fd, EV_READ);
-  silent (p);
-  put (end [1]);
-  told (p, EV_READ);
-  ends_well (pid);
-  stop_and_close (p);
-}
-
-/*****************************************************************************/
-/* what is special to some */
 
 static void
 set_timer (int fd, time_t seconds, long nanoseconds)

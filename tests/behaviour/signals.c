@@ -1,6 +1,5 @@
 /*
- * Signals, children and files that change: whatever the loop sleeps in, they
- * wake it up.
+ * Signals and children: whatever the loop sleeps in, they wake it up.
  *
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
@@ -66,26 +65,3 @@ expect_children_to_be_reported (unsigned flags)
 
 TEST (end_of_a_child_is_reported, ALL) { expect_children_to_be_reported (0); }
 TEST (end_of_a_child_is_reported_through_signalfd, ALL) { expect_children_to_be_reported (EVFLAG_SIGNALFD); }
-
-/*****************************************************************************/
-/* files that change, through inotify and without */
-
-static void
-expect_changes_of_a_file_to_be_reported (unsigned flags)
-{
-  const char *path = temporary ("file");
-  int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), count = 0;
-  ev_stat *w;
-
-  loop_with_flags (flags);
-  w = counted (stat, &count, path, 0.11);
-  settle (EV_A);
-  put (fd);
-  run_until (count, ==, 1);
-  must_be (w->attr.st_size, ==, 1);
-  unlink (path);
-  run_until (count >= 2 && !w->attr.st_nlink);
-}
-
-TEST (change_of_a_file_is_reported, ALL) { expect_changes_of_a_file_to_be_reported (0); }
-TEST (change_of_a_file_is_reported_without_inotify, ALL) { expect_changes_of_a_file_to_be_reported (EVFLAG_NOINOTIFY); }

@@ -6,14 +6,12 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <linux/aio_abi.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 
@@ -134,76 +132,6 @@ TEST (failed_allocation_ends_as_on_epoll, EPOLL | COLD)
 {
   in_children (10000, live_until_allocation, ended_orderly);
   must_be (aborts, >, 5);
-}
-
-/*****************************************************************************/
-/* descriptors */
-
-#define DESCRIPTORS MANY (512)
-
-/* a ring is no descriptor: it can be made when there are none left */
-TEST (loop_goes_on_without_descriptors, EPOLL | LINUXAIO)
-{
-  probe *p [512];
-  struct rlimit limit;
-  int fd [2], i, round, count = 0;
-  pid_t pid;
-
-  must (!getrlimit (RLIMIT_NOFILE, &limit));
-  limit.rlim_cur = DESCRIPTORS;
-  must (!setrlimit (RLIMIT_NOFILE, &limit));
-  sockets (fd);
-  put (fd [1]);
-
-  while ((i = dup (fd [0])) >= 0)
-    p [count++] = watch (i, EV_READ);
-
-  must_be (errno, ==, EMFILE);
-
-  for (round = 0; round < 2; ++round)
-    {
-      int before = places;
-
-      run_until (places - before, >=, count);
-
-      for_child (pid)
-        {
-          ev_loop_fork (EV_A);
-          ev_run (EV_A_ EVRUN_NOWAIT);
-          ev_loop_destroy (EV_A);
-        }
-
-      ends_well (pid);
-      ev_loop_fork (EV_A);
-    }
-
-  must (!own_loop ());
-
-  /* the directory of descriptors is one, too: some are given back before they are counted */
-  for (i = 0; i < count; ++i)
-    stop_and_close (p [i]);
-}
-
-/*****************************************************************************/
-/* no /proc, as in a chroot */
-
-/* an ordinary user is root in a user namespace, where there may be any */
-TEST (loop_works_without_proc, EPOLL | COLD | MIXED)
-{
-  pid_t pid;
-
-  must (!mkdir (temporary ("prison"), 0700));
-
-  for_child (pid)
-    {
-      if ((geteuid () && unshare (CLONE_NEWUSER)) || chroot (temporary ("prison")) || chdir ("/"))
-        skip ("no chroot for this user here (%s)", strerror (errno));
-
-      must (access ("/proc/self", F_OK));
-      live ();
-    }
-
-  ends_well (pid);
 }
 
 /*****************************************************************************/

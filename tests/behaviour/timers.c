@@ -7,27 +7,6 @@
  */
 #include "fixture.h"
 
-TEST (nowait_returns_without_an_event_and_once_waits_for_one, ALL)
-{
-  probe *p = watch_socket (EV_READ);
-  int i, ticks = 0;
-
-  for (i = 0; i < 100; ++i)
-    ev_run (EV_A_ EVRUN_NOWAIT);
-
-  must_be (p->count, ==, 0);
-  counted (timer, &ticks, 0.02, 0.);
-
-  /* once for the timer, in spite of waking up a bit early perhaps */
-  while (!ticks)
-    ev_run (EV_A_ EVRUN_ONCE);
-
-  must_be (p->count, ==, 0);
-  put (p->peer);
-  ev_run (EV_A_ EVRUN_ONCE);
-  must_be (p->count, ==, 1);
-}
-
 /* a backend that rounds down wakes up too early and runs in circles until the time has come */
 TEST (loop_sleeps_until_the_timer, ALL)
 {

@@ -4,11 +4,7 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <dirent.h>
-#include <linux/aio_abi.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "fixture.h"
 
@@ -18,8 +14,6 @@ unsigned backend;
 
 static __thread int fence [2]; /* what settle sends its bytes through */
 static int fds_before;
-static int blocks;       /* allocated through libev's allocator */
-static pid_t owner;      /* of the temporary directory */
 
 /*****************************************************************************/
 /* waiting */
@@ -91,26 +85,6 @@ settle (EV_P)
 /*****************************************************************************/
 /* the loop */
 
-/* new memory is full of rubbish */
-static void *
-counting_alloc (void *ptr, long size)
-{
-  void *memory = size ? realloc (ptr, size) : 0;
-
-  __atomic_add_fetch (&blocks, !ptr - !size, __ATOMIC_RELAXED);
-
-  if (!size)
-    free (ptr);
-
-  return memory && !ptr ? memset (memory, 0x5a, size) : memory;
-}
-
-int
-allocated_blocks (void)
-{
-  return blocks;
-}
-
 void
 force_ring (EV_P)
 {
@@ -175,32 +149,10 @@ default_loop_with_flags (unsigned flags)
   loop = checked_loop (ev_default_loop (EVFLAG_NOENV | backend_flag () | flags), 1);
 }
 
-/* a helper process of the test before may still be on its way out */
-static void
-wait_for_quota (void)
-{
-  aio_context_t ctx = 0;
-  int tries = patience ();
-
-  while (syscall (SYS_io_setup, 1 << 13, &ctx))
-    {
-      if (!tries--)
-        skip ("others have used up the AIO quota of this host, see /proc/sys/fs/aio-nr");
-
-      pause_for (1);
-    }
-
-  syscall (SYS_io_destroy, ctx);
-}
-
 void
-fixture_setup (int alone)
+fixture_setup (void)
 {
   signal (SIGPIPE, SIG_IGN);
-  owner = getpid ();
-
-  if (alone)
-    wait_for_quota ();
 
   ev_set_allocator (counting_alloc);
   open_fence ();
@@ -220,50 +172,6 @@ fixture_teardown (void)
   must_be (open_fds ("anon_inode"), ==, fds_before);
   must_be (rings (0), ==, 0);
   must_be (allocated_blocks (), ==, 0);
-}
-
-int
-open_fds (const char *kind)
-{
-  DIR *dir = opendir ("/proc/self/fd");
-  struct dirent *entry;
-  char name [300];
-  int count = 0;
-
-  must (dir != 0);
-
-  while ((entry = readdir (dir)))
-    {
-      ssize_t len = readlinkat (dirfd (dir), entry->d_name, name, sizeof (name) - 1);
-
-      if (len >= 0 && atoi (entry->d_name) != dirfd (dir))
-        {
-          name [len] = 0;
-          count += !!strstr (name, kind);
-        }
-    }
-
-  closedir (dir);
-
-  return count;
-}
-
-int
-rings (unsigned long *inode)
-{
-  FILE *maps = fopen ("/proc/self/maps", "re");
-  char line [512];
-  int count = 0;
-
-  must (maps != 0);
-
-  while (fgets (line, sizeof (line), maps))
-    if (strstr (line, "/[aio]") && !count++ && inode)
-      must (sscanf (line, "%*s %*s %*s %*s %lu", inode) == 1);
-
-  fclose (maps);
-
-  return count;
 }
 
 /*****************************************************************************/
@@ -472,18 +380,6 @@ make (int kind, int fd [2])
   fd [1] = o.fd [kind != WORLD_PTY];
 }
 
-int
-accepted (int listener)
-{
-  int fd;
-
-  must (wait_for (listener, POLLIN));
-  fd = accept4 (listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  must (fd >= 0);
-
-  return fd;
-}
-
 struct sockaddr_storage
 address_of (int fd, socklen_t *len)
 {
@@ -493,22 +389,6 @@ address_of (int fd, socklen_t *len)
   must (!getsockname (fd, (struct sockaddr *)&addr, len));
 
   return addr;
-}
-
-/* of a connection that is under way, or made */
-int
-connected_to (int listener)
-{
-  socklen_t len;
-  struct sockaddr_storage addr = address_of (listener, &len);
-  int fd = socket (addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-  must (fd >= 0);
-
-  if (connect (fd, (struct sockaddr *)&addr, len))
-    must_be (errno, ==, EINPROGRESS);
-
-  return fd;
 }
 
 void
@@ -581,25 +461,6 @@ room_for_fds (unsigned want)
     }
 
   return want;
-}
-
-void
-temporary_directory (char *path, size_t size, pid_t pid)
-{
-  const char *tmp = getenv ("TMPDIR");
-
-  snprintf (path, size, "%s/ev_linuxaio-test-%d", tmp ? tmp : "/tmp", (int)pid);
-}
-
-const char *
-temporary (const char *name)
-{
-  static char path [300];
-
-  temporary_directory (path, sizeof (path) - 50, owner);
-  must (!mkdir (path, 0700) || errno == EEXIST);
-
-  return strcat (strcat (path, "/"), name);
 }
 
 /*****************************************************************************/

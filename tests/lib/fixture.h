@@ -35,6 +35,7 @@
 #include <ev.h>
 #include <ev_linuxaio.h>
 
+#include "account.h"
 #include "world.h"
 
 /*****************************************************************************/
@@ -53,8 +54,7 @@ enum
   LINUXAIO = COLD | RING | MIXED,
   ALL      = SELECT | POLL | EPOLL | LINUXAIO,
 
-  ALONE    = 64, /* uses up what belongs to the whole machine */
-  COMPILED = 128 /* a libev that is compiled in, with EV_WALK_ENABLE */
+  COMPILED = 64  /* a libev that is compiled in, with EV_WALK_ENABLE */
 };
 
 /* rings are made at once, and soon full. each takes 35 ms to destroy: use less of all */
@@ -127,10 +127,6 @@ void force_ring (EV_P);                  /* on a loop of this backend: it makes 
 void loop_with_flags (unsigned flags);   /* replaces it by one with more flags (EVFLAG_xxx), */
 void default_loop_with_flags (unsigned flags); /* or by the default loop */
 
-int allocated_blocks (void);             /* by libev, and not freed */
-int open_fds (const char *kind);         /* of this process; kind: whose name has this in it ("" for all) */
-
-int rings (unsigned long *inode);        /* that are mapped; which one is the first */
 
 /*****************************************************************************/
 /* waiting */
@@ -219,8 +215,6 @@ void count_cb (EV_P_ void *w, int revents);
 
 void make (int kind, int fd [2]);        /* a kind of world.h. what happens to fd [1] makes fd [0] readable; -1: there is none */
 #define sockets(fd) make (WORLD_STREAM, fd)
-int accepted (int listener);
-int connected_to (int listener);         /* a new socket, connected, or about to be */
 struct sockaddr_storage address_of (int fd, socklen_t *len);
 
 void put (int fd);                       /* one byte must go out */
@@ -229,7 +223,6 @@ void fill (int fd);                      /* write until it is full */
 void close_both (int fd [2]);
 void onto (int from, int to);            /* moves a descriptor to that number */
 unsigned room_for_fds (unsigned want);   /* raises the limit, or skips the test */
-const char *temporary (const char *name);/* a path in a directory that goes with the test */
 
 /*****************************************************************************/
 /* children */
@@ -246,9 +239,8 @@ void ends_well (pid_t pid);              /* with status 0 */
 /*****************************************************************************/
 /* between runner.c and fixture.c */
 
-void fixture_setup (int alone);
+void fixture_setup (void);
 void fixture_teardown (void);
-void temporary_directory (char *path, size_t size, pid_t pid);
 void progress (void);                    /* the test is not stuck: it says so itself, or a child of it */
 void watch_over (void);                  /* from now on this process gives up when nothing happens */
 void waiting (const char *file, int line, const char *text, int values, long long a, long long b);

@@ -23,7 +23,7 @@ TEST_FLAGS   = -std=gnu11 -D_GNU_SOURCE= -pthread -O1 -g -Wall -Wextra -Wno-unus
 	-fno-strict-aliasing -fno-optimize-sibling-calls -ffile-prefix-map=$(CURDIR)/= -Itests/lib
 TEST_EV      = -w -pthread -O1 -g -fno-strict-aliasing -DHAVE_CONFIG_H -DNDEBUG -DEV_WALK_ENABLE=1
 TEST_LIBS    = -pthread -lm
-TEST_FIXTURE = tests/lib/fixture.c tests/lib/runner.c tests/lib/world.c
+TEST_FIXTURE = tests/lib/fixture.c tests/lib/runner.c tests/lib/account.c tests/lib/world.c
 TEST_ASAN    = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
 define flavour

@@ -1,20 +1,17 @@
 /*
  * Runs the tests, each in a process of its own, over the loops it names.
  *
- *   PROGRAM [-t PART_OF_NAME] [-l LOOP] [-j JOBS] [-f FILE] [-n] [-s]
+ *   PROGRAM [-t PART_OF_NAME] [-l LOOP] [-j JOBS] [-f FILE] [-n]
  *
  * -f: failures are written to FILE, too. -n: the first test that fits is run, and in
- * this process, for a debugger. -s: this machine is shared, tests that need it alone are
- * left out. PATIENCE in the environment multiplies all limits of time.
+ * this process, for a debugger. PATIENCE in the environment multiplies all limits of time.
  *
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
 #include <execinfo.h>
-#include <ftw.h>
 #include <getopt.h>
 #include <stdarg.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -64,7 +61,7 @@ static test *tests, **last = &tests;
 static struct loop_kind *kind;
 static const char *part = "", *loop_name = "";
 static FILE *failures;
-static int forking = 1, sharing, jobs = 4; /* they sleep most of the time */
+static int forking = 1, jobs = 4; /* they sleep most of the time */
 static int passed, failed, skipped;
 static int elsewhere; /* tests that another flavour runs */
 
@@ -241,7 +238,7 @@ run_test (test *t)
       signal (SIGSEGV, SANITIZED ? SIG_DFL : on_signal);
     }
 
-  fixture_setup (t->on & ALONE);
+  fixture_setup ();
   call_test (t);
   fixture_teardown ();
 }
@@ -287,17 +284,11 @@ print_failure (FILE *f, test *t, report *r, const char *own)
   fflush (f);
 }
 
-static int
-remove_entry (const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-  return remove (path);
-}
-
 static void
 finish (struct job *j, int status)
 {
   static char reason [sizeof (((report *)0)->text)];
-  char path [200], own [220];
+  char own [220];
   report r;
 
   if (read (j->fd, &r, sizeof (r)) != sizeof (r))
@@ -331,8 +322,6 @@ finish (struct job *j, int status)
     }
 
   close (j->fd);
-  temporary_directory (path, sizeof (path), j->pid);
-  nftw (path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
   j->pid = 0;
 }
 
@@ -382,36 +371,12 @@ wait_until (int most)
     }
 }
 
-/*
- * The AIO quota is one for the whole machine. Whoever relies on having a ring
- * shares this lock, and whoever uses up the quota holds it alone, also against
- * runs of other users and from other directories: the lock is on the limit itself.
- */
-static void
-lock_quota (int how)
-{
-  static int fd = -1, held;
-
-  if (fd < 0)
-    fd = open ("/proc/sys/fs/aio-max-nr", O_RDONLY | O_CLOEXEC);
-
-  if (how != held && fd >= 0 && flock (fd, how | LOCK_NB))
-    {
-      puts ("waiting for other tests on this machine to end");
-
-      while (flock (fd, how) && errno == EINTR)
-        ;
-    }
-
-  held = how;
-}
-
 static void
 start_test (test *t)
 {
   int i = 0;
 
-  wait_until (t->on & ALONE ? 0 : jobs - 1);
+  wait_until (jobs - 1);
 
   if (!forking)
     {
@@ -425,8 +390,6 @@ start_test (test *t)
       ++kind->left_out;
       return;
     }
-
-  lock_quota (t->on & ALONE ? LOCK_EX : LOCK_SH);
 
   while (running [i].pid)
     ++i;
@@ -458,9 +421,8 @@ runs_here (test *t)
   return !(t->on & COMPILED) || EV_WALK_ENABLE;
 }
 
-/* on all loops: what may run beside others, or what may not */
 static int
-run_all (unsigned alone)
+run_all (void)
 {
   int count = 0;
   test *t;
@@ -468,7 +430,7 @@ run_all (unsigned alone)
   for (kind = kinds; kind < kinds + KINDS; ++kind)
     {
       for (t = tests; t; t = t->next)
-        if ((t->on & ALONE) == alone && runs_here (t))
+        if (runs_here (t))
           {
             ++count;
             start_test (t);
@@ -487,7 +449,7 @@ main (int argc, char **argv)
 
   setlinebuf (stdout);
 
-  while ((opt = getopt (argc, argv, "t:l:j:f:ns")) != -1)
+  while ((opt = getopt (argc, argv, "t:l:j:f:n")) != -1)
     switch (opt)
       {
         case 't': part = optarg; break;
@@ -495,11 +457,10 @@ main (int argc, char **argv)
         case 'j': jobs = atoi (optarg) < JOBS ? atoi (optarg) : JOBS; break;
         case 'f': failures = fopen (optarg, "ae"); break;
         case 'n': forking = 0; break;
-        case 's': sharing = 1; break;
         default : return 2;
       }
 
-  if (!(run_all (0) + (sharing ? 0 : run_all (ALONE)) + elsewhere))
+  if (!(run_all () + elsewhere))
     {
       fprintf (stderr, "check-%s: no test is called TEST=%s and runs on LOOP=%s\n", program_invocation_short_name, part, loop_name);
       return 2;

@@ -9,12 +9,12 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <dirent.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "ev.h"
 #include "ev_linuxaio.h"
+#include "account.h"
 #include "fault.h"
 #include "machine.h"
 #include "world.h"
@@ -76,7 +76,6 @@ static int frozen;                  /* forked child: the files belong to the par
 static int outside, changed;        /* an outer loop waits, for the epoll fd of this one, which has to be run after changes */
 static pid_t children [16];
 static int childcnt;
-static long blocks;                 /* allocated by libev */
 
 static void step (void);
 
@@ -367,13 +366,13 @@ run_from_outside (double seconds)
   return res || !seconds;
 }
 
-static unsigned
-rings (void)
+static struct ev_linuxaio_stats
+stats (void)
 {
   struct ev_linuxaio_stats s;
 
   ev_linuxaio_stats (loop, &s, sizeof (s));
-  return s.rings;
+  return s;
 }
 
 /*
@@ -384,7 +383,7 @@ static void
 run_for (double seconds)
 {
   ev_timer guard;
-  unsigned rings_before = rings ();
+  unsigned rings_before = stats ().rings;
   int owed_before = owed;
   int overslept = 0;
 
@@ -410,7 +409,7 @@ run_for (double seconds)
     }
 
   ev_timer_stop (loop, &guard);
-  fail_if (overslept && seconds > 0.01 && owed < owed_before && rings () >= rings_before, "slept through: an event came only when the time was over");
+  fail_if (overslept && seconds > 0.01 && owed < owed_before && stats ().rings >= rings_before, "slept through: an event came only when the time was over");
   fail_if (unlocked, "the lock of the loop is not taken back");
   fail_if (shared && !frozen && !releases, "the loop polls without giving its lock away");
 }
@@ -488,19 +487,11 @@ check_stats (void)
   if (!ev_linuxaio_stats (loop, &s, sizeof (s)))
     return;
 
-  if (s.submitted != s.completed + s.cancelled + s.in_flight)
-    fail ("statistics: %lu submitted, but %lu completed + %lu cancelled + %u in flight",
-          s.submitted, s.completed, s.cancelled, s.in_flight);
-
-  if (s.epoll_fds != s.epoll_chosen + s.epoll_kind + s.epoll_refused + s.epoll_waiting)
-    fail ("statistics: %u fds on epoll, but %u chosen + %u kind + %u refused + %u waiting",
-          s.epoll_fds, s.epoll_chosen, s.epoll_kind, s.epoll_refused, s.epoll_waiting);
+  if (false_statistics (loop))
+    fail ("%s", false_statistics (loop));
 
   if (s.ring_fds + s.epoll_fds < fds || s.ring_fds + s.epoll_fds > fds + HIDDEN_MAX)
     fail ("statistics: %u fds in rings and %u on epoll, but %u are watched", s.ring_fds, s.epoll_fds, fds);
-
-  if (s.in_flight > s.ring_entries)
-    fail ("statistics: %u requests in flight, but room for %u", s.in_flight, s.ring_entries);
 
   tally->ring_fds += s.ring_fds;
   tally->chosen   += s.epoll_chosen;
@@ -508,21 +499,21 @@ check_stats (void)
   tally->waiting  += s.epoll_waiting;
 }
 
-/* a loop that has a ring notices a fork by itself. others need ev_loop_fork, as with epoll */
+/*
+ * a loop that has a ring notices a fork by itself, when it is run, for which no outer loop
+ * wakes up. others need ev_loop_fork, as with epoll
+ */
 static int
 notices_forks (void)
 {
-  struct ev_linuxaio_stats s;
-
-  return ev_linuxaio_stats (loop, &s, sizeof (s)) && s.rings;
+  return !outside && stats ().rings;
 }
 
 static void
 tally_stats (void)
 {
-  struct ev_linuxaio_stats s;
+  struct ev_linuxaio_stats s = stats ();
 
-  ev_linuxaio_stats (loop, &s, sizeof (s));
   tally->rings      += s.rings;
   tally->several    += s.rings > 1;
   tally->submitted  += s.submitted;
@@ -1174,18 +1165,6 @@ step (void)
   ops [op].run (&c);
 }
 
-static void *
-allocate (void *ptr, long size) EV_NOEXCEPT
-{
-  blocks += (ptr ? 0 : 1) - (size ? 0 : 1);
-
-  if (size)
-    return realloc (ptr, size);
-
-  free (ptr);
-  return 0;
-}
-
 /* the header picks one of a few sizes, the policy, and flags */
 static void
 configure (const unsigned char *header)
@@ -1261,46 +1240,13 @@ stop_helpers (void)
   ev_signal_stop (loop, &signal_w);
 }
 
-static int
-count_descriptors (void)
-{
-  DIR *dir = opendir ("/proc/self/fd");
-  int n = 0;
-
-  while (dir && readdir (dir))
-    ++n;
-
-  if (dir)
-    closedir (dir);
-
-  return n;
-}
-
-/* rings still mapped into this process */
-static int
-count_rings (void)
-{
-  FILE *maps = fopen ("/proc/self/maps", "r");
-  char line [400];
-  int n = 0;
-
-  while (maps && fgets (line, sizeof (line), maps))
-    n += !!strstr (line, "/[aio]");
-
-  if (maps)
-    fclose (maps);
-
-  return n;
-}
-
 /* every request comes to its end, unless calls have failed */
 static void
 drain (void)
 {
-  struct ev_linuxaio_stats s;
   int tries;
 
-  for (tries = 0; ev_linuxaio_stats (loop, &s, sizeof (s)) && s.in_flight && !fault_used; ++tries)
+  for (tries = 0; stats ().in_flight && !fault_used; ++tries)
     {
       fail_if (tries > options->patience_ms, "requests are in flight, but everything is stopped");
       run_for (0.001);
@@ -1336,14 +1282,13 @@ machine_run (const unsigned char *program, size_t size,
 {
   static const unsigned char empty [MACHINE_HEADER];
   const unsigned char *header = size < MACHINE_HEADER ? empty : program;
-  int descriptors = count_descriptors ();
+  int descriptors = open_fds (""), blocks = allocated_blocks ();
 
   options = o;
   tally   = t;
-  blocks  = 0;
   inner   = depth = checking = owed = 0;
   memset (owed_others, 0, sizeof (owed_others));
-  ev_set_allocator (allocate);
+  ev_set_allocator (counting_alloc);
   signal (SIGPIPE, SIG_IGN);
 
   configure (header);
@@ -1357,12 +1302,11 @@ machine_run (const unsigned char *program, size_t size,
   check (0, 2);
   finish (header [2] & 16);
 
-  if (blocks)
-    fail ("%ld blocks of memory are left after ev_loop_destroy", blocks);
+  if (allocated_blocks () != blocks)
+    fail ("%d blocks of memory are left after ev_loop_destroy", allocated_blocks () - blocks);
 
-  if (count_descriptors () != descriptors)
-    fail ("%d descriptors before, %d after", descriptors, count_descriptors ());
+  if (open_fds ("") != descriptors)
+    fail ("%d descriptors before, %d after", descriptors, open_fds (""));
 
-  if (count_rings ())
-    fail ("%d rings are still mapped after ev_loop_destroy", count_rings ());
+  fail_if (rings (0), "a ring is still mapped after ev_loop_destroy");
 }

@@ -22,7 +22,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -575,12 +574,7 @@ read_trial (struct trial *t, const char *text)
 static void
 prepare (void)
 {
-  int quota = open ("/proc/sys/fs/aio-max-nr", O_RDONLY | O_CLOEXEC);
   struct rlimit limit;
-
-  /* whoever uses up the AIO quota of the machine on purpose holds this lock alone */
-  while (quota >= 0 && flock (quota, LOCK_SH) && errno == EINTR)
-    ;
 
   /* the widest programs want some thousand descriptors */
   if (!getrlimit (RLIMIT_NOFILE, &limit))

@@ -10,7 +10,7 @@ $(call needs,fuzz-random,clang binutils)
 
 RANDOM_JOBS    := $(or $(JOBS),$(shell echo $$(($$(nproc) * 4))))
 RANDOM_ARGS     = $(if $(SEED),-s $(SEED)) -n $(or $(N),200000) -j $(RANDOM_JOBS) $(if $(BACKEND),-b $(BACKEND)) -o $(BUILD)/random-failure
-RANDOM_SOURCES := tests/random/machine.c tests/lib/world.c tests/lib/fault.c
+RANDOM_SOURCES := tests/random/machine.c tests/lib/account.c tests/lib/world.c tests/lib/fault.c
 RANDOM_ASAN     = $(MAKE) TEST_OUT=$(BUILD)/test-asan INSTRUMENT="$(TEST_ASAN)" RUN=
 
 $(foreach f,knobs below,$(eval $(call test_program,random,$(f),tests/random/random.c $(RANDOM_SOURCES))))
@@ -23,6 +23,7 @@ random_found = || { printf '%s\n' "random programs, libev $(1): see above" "  ag
 
 check-random: $(TEST_OUT)/knobs/random $(TEST_OUT)/below/random
 	@$(RUN) $(TEST_OUT)/knobs/random $(RANDOM_ARGS) $(call random_found,knobs)
+	@$(RUN) $(TEST_OUT)/knobs/random $(RANDOM_ARGS) $(if $(BACKEND),,-b 4) $(call random_found,knobs)
 	@$(RUN) $(TEST_OUT)/below/random $(RANDOM_ARGS) $(call random_found,below)
 ifndef QUICK
 	@$(RANDOM_ASAN) $(BUILD)/test-asan/below/random

@@ -17,9 +17,7 @@ stats (void)
   struct ev_linuxaio_stats s;
 
   must (ev_linuxaio_stats (EV_A_ &s, sizeof (s)));
-  must_be (s.submitted, ==, s.completed + s.cancelled + s.in_flight);
-  must_be (s.epoll_fds, ==, s.epoll_chosen + s.epoll_kind + s.epoll_refused + s.epoll_waiting);
-  must_be (s.in_flight, <=, s.ring_entries);
+  must (!false_statistics (EV_A));
   must_be ((int)s.ring_entries, >=, (int)s.ring_requests * 2);
   must_be (s.rings, ==, (unsigned)rings (0));
   must_be (s.submit_calls, ==, fault_calls [FAULT_io_submit]);
@@ -805,16 +803,6 @@ TEST (write_interest_beside_a_read_is_asked_about_before_the_kernel_is_told, COL
   start (p);
   ping (p);
   must_be (stats ().probe_calls, ==, before);
-}
-
-TEST (busy_polling_makes_a_ring_at_once_and_has_all_fds_in_it, LINUXAIO)
-{
-  gather (0, 20);
-  serve (0, 20);
-  enter_rings ();
-  must_be (stats ().rings, >, 0);
-  must_be (stats ().ring_fds, ==, 20);
-  serve (0, 20);
 }
 
 TEST (busy_polling_goes_on_in_a_forked_child, RING)
