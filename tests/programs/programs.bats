@@ -69,7 +69,7 @@ take () # clients requests [h2load-options...]: $server serves them, and every f
 
 @test "h2load, a client: connecting sockets, that are written to first" {
   start_nghttpd ''
-  rate=200
+  rate=2000
   for flags in 64 68; do
     client_flags=$flags
     for option in --threads=1 --threads=2 --max-concurrent-streams=10; do
