@@ -1,7 +1,4 @@
-# tests/deb: Debian packages
-#
-#   make deb          build them in build/deb
-#   make check-deb    look into them; make check-debian WHAT=deb (as root) installs them, and goes back
+# tests/deb: Debian packages. make check-debian WHAT=deb (as root) installs them, and goes back
 #
 # LIBEV_DEBIAN=path names Debian's libev_*.debian.tar.xz, where apt can get no source packages.
 

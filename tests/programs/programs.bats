@@ -150,13 +150,10 @@ take () # clients requests [h2load-options...]: $server serves them, and every f
 }
 
 @test "Perl's EV, built with the backend in its copy of libev: its own tests say the same" {
-  case $(apt-cache madison libev-perl 2>/dev/null | awk 'NR == 1 { print $3 }') in
-    4.34-*) version=4.34 sum=1211683dce7b6771f4ab710cc153712bdd77ba6157a13294d0bb73491fd06560 ;;
-    *) version=4.33 sum=4aee8391b88113b42187f91fd49245fdc8e9b193a15ac202f519caae2aa8ea35 ;;
-  esac
+  version=$(apt-cache madison libev-perl 2>/dev/null | awk 'NR == 1 { print $3 }' | sed 's/-[^-]*$//')
   tarball=${PERL_EV_SRC:-$top/build/libev-perl_$version.orig.tar.gz}
   if [ -z "$PERL_EV_SRC" ]; then
-    run "$top/patches/get-source" libev-perl "${tarball##*/}" $sum "${tarball%/*}"
+    run "$top/patches/get-source" libev-perl "${tarball##*/}" - "${tarball%/*}"
     [[ $status = 0 ]] || { [[ $output = *'package sources have no'* ]] && skip "$output"; }
   fi
   mkdir "$tmp/ev"

@@ -1,12 +1,8 @@
 # tests/programs: Debian's programs, unmodified, on the libev built here
 #
-#   make run                     three of them on epoll, AIO and both, in turns; ROUNDS=7, SCENES="proxy plain coroutines"
-#   make try CMD="command"       a command of yours on epoll and both, in turns; ROUNDS=11, LIB=directory of a libev
-#   make doctor                  will programs use Linux AIO here, and if not, why not?
-#   make doctor PID=4711         a process; PROGRAM=nghttpd: the libev that a program loads
-#   make check-programs          all programs, also where AIO fails; the doctor; make try; TEST=part-of-name
-#
-# PERL_EV_SRC names the tarball of Perl's EV, where apt can get no source packages.
+#   make run              ROUNDS=7, SCENES="proxy plain coroutines"
+#   make try              ROUNDS=11, LIB=directory of a libev
+#   make check-programs   TEST=part-of-name, PERL_EV_SRC=tarball of Perl's EV, where apt can get no source packages
 
 CHECK_TARGETS += check-programs
 $(call needs,run,nghttp2-server nghttp2-client hitch openssl python3-gevent strace util-linux)
