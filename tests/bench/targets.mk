@@ -85,7 +85,7 @@ bench-report:
 	@tests/bench/report --build $(BUILD)
 
 check-report:
-	@tests/bench/check-report $(BUILD)
+	@tests/bench/report --build $(BUILD) --check
 
 bench-readme:
 	@tests/bench/report --build $(BUILD) --readme
