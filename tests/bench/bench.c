@@ -84,13 +84,8 @@ now_ns (void)
 # define io_close(w) do { io_stop (w); close (io_fd (w)); } while (0)
 #endif
 
-/* an fd that is read from and written to has two watchers, or one with a mask */
-#ifdef RW_SET
-# define rw_read_start(w)  rw_set (w, (w)->mask | IO_READ)
-# define rw_read_stop(w)   rw_set (w, (w)->mask & ~IO_READ)
-# define rw_write_start(w) rw_set (w, (w)->mask | IO_WRITE)
-# define rw_write_stop(w)  rw_set (w, (w)->mask & ~IO_WRITE)
-#else
+/* an fd that is read from and written to */
+#ifndef rw_init
 typedef struct { io_w rd, wr; } rw_w;
 # define rw_init(w,rcb,wcb,fd) do { io_init (&(w)->rd, rcb, fd, IO_READ); io_init (&(w)->wr, wcb, fd, IO_WRITE); } while (0)
 # define rw_read_start(w)  io_start (&(w)->rd)

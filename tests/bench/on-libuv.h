@@ -62,14 +62,6 @@ on_poll_rw (uv_poll_t *poll, int status, int events)
 }
 
 static inline void
-rw_init (rw_w *rw, io_cb *rcb, io_cb *wcb, int fd)
-{
-  io_init (&rw->rd, rcb, fd, 0);
-  rw->wr.poll.data = wcb;
-  rw->wr.fd        = fd;
-}
-
-static inline void
 rw_set (rw_w *rw, int mask)
 {
   rw->mask = mask;
@@ -80,7 +72,11 @@ rw_set (rw_w *rw, int mask)
     uv_poll_stop (&rw->rd.poll);
 }
 
-#define RW_SET 1
+#define rw_init(w,rcb,wcb,f)  do { io_init (&(w)->rd, rcb, f, 0); (w)->wr.poll.data = wcb; } while (0)
+#define rw_read_start(w)      rw_set (w, (w)->mask | IO_READ)
+#define rw_read_stop(w)       rw_set (w, (w)->mask & ~IO_READ)
+#define rw_write_start(w)     rw_set (w, (w)->mask | IO_WRITE)
+#define rw_write_stop(w)      rw_set (w, (w)->mask & ~IO_WRITE)
 
 /* a timer that expires before the turn has begun to wait ends the turn, as it
  * does in the other libraries
