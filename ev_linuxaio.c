@@ -1151,9 +1151,15 @@ linuxaio_epoll_events (EV_P_ int eventcnt)
           continue;
         }
 
+      ++i;
+
+      /* of another file, maybe of a number that is not in anfds: epoll_poll has the set made anew */
+      if (ecb_expect_false ((uint32_t)anfds [fd].egen != (uint32_t)(ev->data.u64 >> 32)))
+        continue;
+
       f = &anfds [fd].aio;
 
-      linuxaio.epollcnt -= !anfds [fd].events; /* epoll_poll takes it out of the set, or has the set made anew */
+      linuxaio.epollcnt -= !anfds [fd].events; /* epoll_poll takes it out of the set */
 
       /* the bits of epoll are those of poll (include/uapi/linux/eventpoll.h) */
       linuxaio_learn (EV_A_ f, linuxaio_events (ev->events));
@@ -1165,8 +1171,6 @@ linuxaio_epoll_events (EV_P_ int eventcnt)
           if (linuxaio_may_enter (EV_A_ f))
             linuxaio_rearm (EV_A_ fd);
         }
-
-      ++i;
     }
 
   return eventcnt;
@@ -1345,12 +1349,6 @@ ecb_noinline static void
 linuxaio_change (EV_P_ int fd, int oev, int nev)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
-
-  if (linuxaio_forked (EV_A))
-    {
-      postfork = 1; /* the parent has the same epoll set. linuxaio_fork tells the new one of everything */
-      return;
-    }
 
   if (anfds [fd].eflags & EV__IOFDSET)
     linuxaio_renew (EV_A_ fd);

@@ -145,6 +145,21 @@ replace (probe *p)
   onto (fresh [1], p->peer);
 }
 
+/* the loop hears of the new file only while nobody watches it */
+TEST (watcher_of_a_new_file_that_is_stopped_at_once_is_served_later, ALL)
+{
+  probe *p = reader ();
+
+  settle (EV_A);
+  stop (p);
+  replace (p);
+  restart (p, p->io.fd, EV_READ);
+  stop (p);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  start (p);
+  talk (p, 3);
+}
+
 /* a program that forgets a watcher with its file, and makes new ones for the number's next file */
 TEST (new_watchers_are_served_beside_a_forgotten_one, ALL)
 {

@@ -13,8 +13,14 @@ static probe *mine, *theirs, *both;
 static void
 start_all (void)
 {
+  int fd [2];
+
   mine   = reader ();
-  theirs = reader ();
+  sockets (fd);
+  onto (fd [0], 0); /* as servers have it that close it */
+  theirs = watch (0, EV_READ);
+  theirs->peer = fd [1];
+  theirs->eat  = 1;
   both   = watch_socket (EV_READ);
   settle (EV_A);
 }

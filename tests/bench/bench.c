@@ -84,13 +84,8 @@ now_ns (void)
 # define io_close(w) do { io_stop (w); close (io_fd (w)); } while (0)
 #endif
 
-/* an fd that is read from and written to has two watchers, or one with a mask */
-#ifdef RW_SET
-# define rw_read_start(w)  rw_set (w, (w)->mask | IO_READ)
-# define rw_read_stop(w)   rw_set (w, (w)->mask & ~IO_READ)
-# define rw_write_start(w) rw_set (w, (w)->mask | IO_WRITE)
-# define rw_write_stop(w)  rw_set (w, (w)->mask & ~IO_WRITE)
-#else
+/* an fd that is read from and written to */
+#ifndef rw_init
 typedef struct { io_w rd, wr; } rw_w;
 # define rw_init(w,rcb,wcb,fd) do { io_init (&(w)->rd, rcb, fd, IO_READ); io_init (&(w)->wr, wcb, fd, IO_WRITE); } while (0)
 # define rw_read_start(w)  io_start (&(w)->rd)
@@ -128,8 +123,7 @@ typedef struct { io_w rd, wr; } rw_w;
 static __thread long done;      /* operations of this section so far */
 static long operations;         /* of all sections */
 static uint64_t begun, spent, deadline;
-static uint64_t longest;        /* iteration, where a workload looks at that */
-static double own_user = -1., own_kernel; /* figures of a workload that counts itself */
+static double own_user = -1., own_kernel; /* what a workload has counted itself */
 
 /* getpgid and getsid are called for nothing else: they mark the section in a
  * trace of the system calls
@@ -154,8 +148,8 @@ section_end (long ops)
 static void
 longest_since (uint64_t begin, uint64_t end)
 {
-  if (end - begin > longest)
-    longest = end - begin;
+  if (end - begin > own_user)
+    own_user = end - begin;
 }
 
 static void
@@ -165,9 +159,6 @@ report (void)
 
   if (spent)
     printf (" ns=%.2f", (double)spent / operations);
-
-  if (longest)
-    own_user = longest;
 
   if (own_user >= 0.)
     printf (" user=%.1f kernel=%.1f", own_user, own_kernel);

@@ -127,13 +127,14 @@ def excess(title, rows, calls):
         for peer in "64", "68":
             entry = rows[name].get(peer, {})
             r = ratio(entry, base)
-            if r and r >= 1.005 and "user" in entry:
+            if r and r >= 1.005:
                 mine, others = (calls.get(name, {}).get(p, {}).get("calls", {}) for p in (peer, "epoll"))
                 more = {c: mine.get(c, 0) - others.get(c, 0) for c in sorted({**mine, **others})}
+                said = ", ".join("%s %+.2f" % m for m in more.items() if abs(m[1]) >= .005)
                 bare = [ratio(entry, rows[name].get(p, {})) for p in BARE]
-                body.append([(t, None) for t in ["%s, %s" % (name, peer), "%.2f" % r] + [
-                    "%+.0f" % (entry[space] - base[space]) for space in ("user", "kernel")] + [
-                        ", ".join("%s %+.2f" % m for m in more.items() if abs(m[1]) >= .005) or ("-" if mine else "not counted")] + ["%.2f" % b if b else "-" for b in bare]])
+                line = ["%s, %s" % (name, peer), "%.2f" % r] + ["%+.0f" % (entry[s] - base[s]) for s in ("user", "kernel")]
+                line += [said or ("-" if mine else "not counted")] + ["%.2f" % b if b else "-" for b in bare]
+                body.append([(t, None) for t in line])
     return title, ["", "of epoll", "user space", "kernel", "system calls"] + ["of " + p for p in BARE], body
 
 

@@ -4,71 +4,52 @@
 
 #include <sys/epoll.h>
 
-#define BARE_WATCHER_MEMBERS char both;
+#define BARE_WATCHER_MEMBERS
+
 #include "bare.h"
 
 #define MAX_EVENTS 512
 
 static int epfd = -1;
 
-static inline void
-ctl (int op, io_w *w, int mask)
-{
-  struct epoll_event ev = { .events = mask, .data.ptr = w };
+/* by fd: its watchers for reading and for writing */
+static struct { io_w *watcher [2]; int mask; } files [1 << 18];
 
-  if (epoll_ctl (epfd, op, w->fd, &ev))
+static inline void
+set_mask (int fd, int mask)
+{
+  struct epoll_event ev = { .events = mask, .data.fd = fd };
+
+  if (epoll_ctl (epfd, !mask ? EPOLL_CTL_DEL : files [fd].mask ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev))
     err (1, "epoll_ctl");
+
+  files [fd].mask = mask;
 }
 
 static void
 arm (io_w *w)
 {
   w->armed = 1;
-  ctl (EPOLL_CTL_ADD, w, w->mask);
+  files [w->fd].watcher [w->mask == IO_WRITE] = w;
+  set_mask (w->fd, files [w->fd].mask | w->mask);
 }
 
 static void
 cancel (io_w *w)
 {
   w->armed = 0;
-  ctl (EPOLL_CTL_DEL, w, 0);
-}
-
-/* one registration for both directions */
-typedef struct
-{
-  io_w rd, wr;
-  int mask;
-} rw_w;
-
-static inline void
-rw_init (rw_w *rw, io_cb *rcb, io_cb *wcb, int fd)
-{
-  io_init (&rw->rd, rcb, fd, IO_READ);
-  io_init (&rw->wr, wcb, fd, IO_WRITE);
-  rw->rd.both = 1;
-}
-
-static inline void
-rw_set (rw_w *rw, int mask)
-{
-  if (mask != rw->mask)
-    ctl (!mask ? EPOLL_CTL_DEL : rw->mask ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, &rw->rd, mask);
-
-  rw->mask = mask;
+  set_mask (w->fd, files [w->fd].mask & ~w->mask);
 }
 
 static void
-call_both (rw_w *rw, int events)
+dispatch (int fd, int events)
 {
-  if (rw->mask & POLLIN && events & (POLLIN | POLLERR | POLLHUP))
-    rw->rd.cb (&rw->rd);
+  if (events & ~POLLOUT && files [fd].mask & ~POLLOUT)
+    files [fd].watcher [0]->cb (files [fd].watcher [0]);
 
-  if (rw->mask & POLLOUT && events & (POLLOUT | POLLERR | POLLHUP))
-    rw->wr.cb (&rw->wr);
+  if (events & ~POLLIN && files [fd].mask & POLLOUT)
+    files [fd].watcher [1]->cb (files [fd].watcher [1]);
 }
-
-#define RW_SET 1
 
 static void
 turn (int wait)
@@ -80,14 +61,7 @@ turn (int wait)
     err (1, "epoll_wait");
 
   for (k = 0; k < nr; ++k)
-    {
-      io_w *w = events [k].data.ptr;
-
-      if (w->both)
-        call_both ((rw_w *)w, events [k].events);
-      else
-        w->cb (w);
-    }
+    dispatch (events [k].data.fd, events [k].events);
 }
 
 static int

@@ -9,20 +9,10 @@
 
 static uv_loop_t uv;
 
-typedef struct io_w
-{
-  uv_poll_t poll;
-  void (*cb) (struct io_w *w);
-  int fd, mask;
-} io_w;
-
+/* data: its callback */
+typedef struct { uv_poll_t poll; int fd, mask; } io_w;
 typedef void io_cb (io_w *w);
-
-typedef struct timer_w
-{
-  uv_timer_t timer;
-  void (*cb) (struct timer_w *t);
-} timer_w;
+typedef uv_timer_t timer_w;
 
 #define IO_READ  UV_READABLE
 #define IO_WRITE UV_WRITABLE
@@ -30,20 +20,19 @@ typedef struct timer_w
 static void
 on_poll (uv_poll_t *poll, int status, int events)
 {
-  io_w *w = (io_w *)poll;
-
-  w->cb (w);
+  ((io_cb *)poll->data) ((io_w *)poll);
 }
 
 static inline void
 io_init (io_w *w, io_cb *cb, int fd, int mask)
 {
-  w->cb   = cb;
   w->fd   = fd;
   w->mask = mask;
 
   if (uv_poll_init (&uv, &w->poll, fd))
     errx (1, "uv_poll_init");
+
+  w->poll.data = cb;
 }
 
 #define io_start(w)           uv_poll_start (&(w)->poll, (w)->mask, on_poll)
@@ -66,18 +55,10 @@ on_poll_rw (uv_poll_t *poll, int status, int events)
   rw_w *rw = (rw_w *)poll;
 
   if (events & UV_READABLE)
-    rw->rd.cb (&rw->rd);
+    ((io_cb *)rw->rd.poll.data) (&rw->rd);
 
   if (events & UV_WRITABLE)
-    rw->wr.cb (&rw->wr);
-}
-
-static inline void
-rw_init (rw_w *rw, io_cb *rcb, io_cb *wcb, int fd)
-{
-  io_init (&rw->rd, rcb, fd, 0);
-  rw->wr.cb = wcb;
-  rw->wr.fd = fd;
+    ((io_cb *)rw->wr.poll.data) (&rw->wr);
 }
 
 static inline void
@@ -91,7 +72,11 @@ rw_set (rw_w *rw, int mask)
     uv_poll_stop (&rw->rd.poll);
 }
 
-#define RW_SET 1
+#define rw_init(w,rcb,wcb,f)  do { io_init (&(w)->rd, rcb, f, 0); (w)->wr.poll.data = wcb; } while (0)
+#define rw_read_start(w)      rw_set (w, (w)->mask | IO_READ)
+#define rw_read_stop(w)       rw_set (w, (w)->mask & ~IO_READ)
+#define rw_write_start(w)     rw_set (w, (w)->mask | IO_WRITE)
+#define rw_write_stop(w)      rw_set (w, (w)->mask & ~IO_WRITE)
 
 /* a timer that expires before the turn has begun to wait ends the turn, as it
  * does in the other libraries
@@ -99,17 +84,15 @@ rw_set (rw_w *rw, int mask)
 static void
 on_timer (uv_timer_t *timer)
 {
-  timer_w *t = (timer_w *)timer;
-
-  t->cb (t);
+  ((void (*) (timer_w *))timer->data) (timer);
   uv_stop (&uv);
 }
 
-#define timer_init(t,c)      (uv_timer_init (&uv, &(t)->timer), (t)->cb = (c))
-#define timer_stop(t)        uv_timer_stop (&(t)->timer)
+#define timer_init(t,c)      (uv_timer_init (&uv, t), (t)->data = (c))
+#define timer_stop(t)        uv_timer_stop (t)
 #define timer_now()          uv_update_time (&uv)
 /* milliseconds are what it knows; rounded up, as a time-out must be */
-#define timer_start(t,after) uv_timer_start (&(t)->timer, on_timer, (uint64_t)((after) * 1e3 + .999), 0)
+#define timer_start(t,after) uv_timer_start (t, on_timer, (uint64_t)((after) * 1e3 + .999), 0)
 
 #define turn_wait()   uv_run (&uv, UV_RUN_ONCE)
 #define turn_nowait() uv_run (&uv, UV_RUN_NOWAIT)

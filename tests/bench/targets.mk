@@ -69,13 +69,8 @@ bench-emulated: $(BENCH_OUT)/count.so
 bench-latency bench-programs: $(addprefix $(BENCH_OUT)/,bench-libev bench-upstream load www/pem)
 bench-programs: $(addprefix $(BENCH_OUT)/,hello-lwt ev-inst.done ev-pristine-inst.done)
 bench-latency: ROUNDS ?= 3
-bench-emulated: HOW = instructions
-bench: HOW = time
-bench-calls: HOW = calls
-bench-latency: HOW = latency
-bench-programs: HOW = programs
 bench-emulated bench bench-calls bench-latency bench-programs:
-	@tests/bench/measure --how $(HOW) $(BENCH_ARGS)
+	@tests/bench/measure --how $(subst bench,time,$(subst emulated,instructions,$(@:bench-%=%))) $(BENCH_ARGS)
 
 check-bench: $(BENCH_OUT)/bench-libev
 	@tests/bench/measure --how calls --build $(BUILD) --short --peers epoll,64,68
@@ -85,7 +80,7 @@ bench-report:
 	@tests/bench/report --build $(BUILD)
 
 check-report:
-	@tests/bench/check-report $(BUILD)
+	@tests/bench/report --build $(BUILD) --check
 
 bench-readme:
 	@tests/bench/report --build $(BUILD) --readme

@@ -46,16 +46,6 @@ put (struct client *c, const char *data, size_t len)
 enum { DATA, HEADERS, RST_STREAM = 3, SETTINGS, GOAWAY = 7, FRAME = 9, END_STREAM = 1, ACK = 1 };
 
 static void
-hello (struct client *c)
-{
-  /* no settings; a window for all answers that there can be */
-  static const char text [] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" "\0\0\0\4\0\0\0\0\0" "\0\0\4\10\0\0\0\0\0\177\0\0\0";
-
-  if (opt.http2)
-    put (c, text, sizeof text - 1);
-}
-
-static void
 ask (struct client *c)
 {
   /* GET, http, the path and an authority, none of which is to be remembered */
@@ -149,6 +139,8 @@ IO_CB (answer_cb)
 static void
 open_client (struct client *c)
 {
+  /* no settings; a window for all answers that there can be */
+  static const char hello [] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" "\0\0\0\4\0\0\0\0\0" "\0\0\4\10\0\0\0\0\0\177\0\0\0";
   int fd = make_client (0), one = 1;
 
   setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -161,7 +153,9 @@ open_client (struct client *c)
   fcntl (fd, F_SETFL, O_NONBLOCK);
   io_init (&c->io, answer_cb, fd, IO_READ);
   io_start (&c->io);
-  hello (c);
+
+  if (opt.http2)
+    put (c, hello, sizeof hello - 1);
 }
 
 static void

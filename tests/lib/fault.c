@@ -30,6 +30,7 @@ int fault_ring;
 int fault_used, fault_epfd;
 long fault_timeout;
 unsigned long fault_calls [FAULT_COUNT], fault_failures, fault_told;
+int fault_waited;
 long (*fault_kernel) (long number, const long *a);
 void (*fault_fenced) (int release);
 void (*fault_looked) (struct timespec *ts);
@@ -298,7 +299,7 @@ really_uname (struct utsname *un)
 FAILS_OR (eventfd, int, (unsigned value, int flags), eventfd (value, flags))
 FAILS_OR (getsockopt, int, (int fd, int level, int name, void *value, socklen_t *len), getsockopt (fd, level, name, value, len))
 FAILS_OR (fstat, int, (int fd, struct stat *st), fstat (fd, st))
-FAILS_OR (poll, int, (struct pollfd *list, nfds_t count, int milliseconds), poll (list, count, milliseconds))
+FAILS_OR (poll, int, (struct pollfd *list, nfds_t count, int milliseconds), poll (list, count, fault_waited = milliseconds))
 FAILS_OR (madvise, int, (void *p, size_t size, int advice), madvise (p, size, advice))
 FAILS_OR (uname, int, (struct utsname *un), really_uname (un))
 FAILS_OR (mmap, void *, (void *at, size_t size, int prot, int flags, int fd, off_t offset), mmap (at, size, prot, flags, fd, offset))

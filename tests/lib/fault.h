@@ -57,6 +57,7 @@ extern unsigned long fault_calls [FAULT_COUNT];
 extern unsigned long fault_failures;           /* arranged ones that have happened */
 extern int fault_used;                         /* was anything arranged */
 extern long fault_timeout;                     /* of the last epoll_pwait2 or epoll_wait, in nanoseconds */
+extern int fault_waited;                       /* milliseconds that the last poll was allowed to wait */
 extern unsigned long fault_told;               /* calls of epoll_ctl, also before */
 
 /* the beginning of what io_setup maps */

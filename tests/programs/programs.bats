@@ -69,7 +69,7 @@ take () # clients requests [h2load-options...]: $server serves them, and every f
 
 @test "h2load, a client: connecting sockets, that are written to first" {
   start_nghttpd ''
-  rate=200
+  rate=2000
   for flags in 64 68; do
     client_flags=$flags
     for option in --threads=1 --threads=2 --max-concurrent-streams=10; do
@@ -185,14 +185,14 @@ take () # clients requests [h2load-options...]: $server serves them, and every f
 
 aio=io_setup,io_destroy,io_submit,io_cancel
 
-injected () # text rings clients inject...: nghttpd goes on, with rings or none, whatever strace makes fail
+injected () # text rings clients inject...: it goes on, with rings or none, whatever strace makes fail; $start says what
 {
   text=$1 rings=$2 list=$3 rate=100000; shift 3
   before="strace -I 2 -f --seccomp-bpf -o $tmp/calls -e trace=$aio $(printf -- '-e inject=%s ' "$@") $mortal"
-  start_nghttpd 64
+  ${start:-start_nghttpd 64}
   for clients in $list; do take "$clients" 8000; done
   test "$rings" = any || test "$entries" = 0 || die "$text: there is a ring, of $entries entries"
-  ! dead "$server" || die "$text: nghttpd died: $(tail -n 1 "$tmp/log.nghttpd")"
+  ! dead "$server" || die "$text: the server died: $(tail -qn 1 "$tmp"/log.*)"
   stop_server
   grep -q INJECTED "$tmp/calls" || die "$text: nothing was injected"
   test "$rings" = none || grep -q 'io_submit(.*) = [1-9]' "$tmp/calls" || die "$text: no ring was ever used"
@@ -220,13 +220,9 @@ injected () # text rings clients inject...: nghttpd goes on, with rings or none,
 @test "io_cancel is forbidden: hitch goes on" {
   aio_or_skip
   start_nghttpd ''
-  backend_port=$port scheme=https
+  start="start_hitch 64 $port" scheme=https
   make_pem
-  before="strace -I 2 -f --seccomp-bpf -o $tmp/calls -e trace=io_cancel -e inject=io_cancel:error=EPERM"
-  start_hitch 64 "$backend_port"
-  for clients in 100 400 100; do take $clients 8000; done
-  stop_server
-  grep -q INJECTED "$tmp/calls"
+  injected 'io_cancel forbidden' any '100 400 100' io_cancel:error=EPERM
 }
 
 try () { run env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s -C "$top" BUILD="${BUILD:-$top/build}" try "$@"; } # MAKE-ARGUMENTS...

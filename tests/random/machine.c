@@ -1046,7 +1046,8 @@ child_main (int how, const unsigned char *end, int verdict)
   owed_others [OWED_SIGNAL] = 0;
   pc_end = end;
 
-  if (how & 1 || !notices_forks ())
+  /* a wait from outside would be for the parent's epoll set, and take the signals of its signalfds off the list of what is ready */
+  if (how & 1 || outside || !notices_forks ())
     ev_loop_fork (loop);
 
   while (pc < pc_end)

@@ -430,6 +430,29 @@ TEST (fd_whose_events_are_there_when_it_asks_stays_in_the_ring, MIXED)
   must_be (stats ().epoll_chosen, ==, 1);
 }
 
+/* however often it is changed */
+TEST (fd_that_has_to_wait_for_its_events_leaves_the_ring, MIXED)
+{
+  probe *p = reader ();
+  int i;
+
+  knob_worth = 1;
+  must_be (rounds_to_ring (p), <, LONG);
+
+  for (i = 0; i < LONG && stats ().ring_fds; ++i)
+    {
+      change (p, EV_READ);
+      poll_once ();
+      poll_once ();
+      put (p->peer);
+      told (p, EV_READ);
+      change (p, EV_WRITE);
+      told (p, EV_WRITE);
+    }
+
+  must_be (stats ().ring_fds, ==, 0);
+}
+
 TEST (fd_that_is_set_anew_while_armed_again_and_again_leaves_the_ring, RING)
 {
   probe *p = reader (), *q = probe_for (p->io.fd, EV_READ);
@@ -441,7 +464,14 @@ TEST (fd_that_is_set_anew_while_armed_again_and_again_leaves_the_ring, RING)
       poll_once ();
     }
 
-  must_be (stats ().epoll_chosen, ==, 1);
+  /* and stays out, however long that goes on */
+  for (i = 0; i < 100; ++i)
+    {
+      ping (p);
+      restart (q, q->io.fd, EV_READ);
+      poll_once ();
+      must_be (stats ().epoll_chosen, ==, 1);
+    }
 }
 
 /* the program has not set it anew */
@@ -727,6 +757,7 @@ TEST (write_interest_beside_a_read_is_asked_about_before_the_kernel_is_told, COL
   stop (w);
   must_be (stats ().probe_calls, ==, 1);
   must_be (stats ().probe_hits, ==, 1);
+  must_be (fault_waited, ==, 0);
 
   /* a loop that does not sleep need not ask */
   ping (p);

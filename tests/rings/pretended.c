@@ -434,6 +434,24 @@ PRETENDED (ring_is_asked_for_no_more_than_fits_into_it, FULL / 2, EV_READ | EV_W
   must_be (called (), ==, PAIRS);
 }
 
+PRETENDED (fd_with_both_directions_takes_two_places, 1, EV_READ)
+{
+  int i;
+
+  for (i = 1; i < PAIRS; ++i)
+    change (p [i], EV_READ | EV_WRITE);
+
+  enter_rings ();
+  must_be (kernel.heldcnt, ==, 1 + 2 * (PAIRS - 1));
+  must_be (kernel.made, ==, 2);
+
+  while (kernel.heldcnt)
+    end (0, POLLIN | POLLOUT); /* each finds an entry */
+
+  run ();
+  must_be (called (), ==, PAIRS);
+}
+
 PRETENDED (refused_request_takes_that_of_the_other_direction_along, FULL / 2, EV_READ | EV_WRITE)
 {
   int i, round;
