@@ -5,6 +5,10 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
+#include <linux/perf_event.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 
 #include "fixture.h"
@@ -15,6 +19,45 @@ set_timer (int fd, time_t seconds, long nanoseconds)
   struct itimerspec t = { { 0, 0 }, { seconds, nanoseconds } };
 
   must (!timerfd_settime (fd, 0, &t, 0));
+}
+
+/* its poll takes away what it reports: whoever asks first is told */
+TEST (perf_event_is_served, EPOLL | LINUXAIO)
+{
+  struct perf_event_attr attr;
+  struct perf_event_mmap_page *ring;
+  long page = sysconf (_SC_PAGESIZE);
+  char *pages = (char *)mmap (0, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  int fd, i;
+  probe *p;
+
+  memset (&attr, 0, sizeof (attr));
+  attr.type           = PERF_TYPE_SOFTWARE;
+  attr.size           = sizeof (attr);
+  attr.config         = PERF_COUNT_SW_PAGE_FAULTS;
+  attr.sample_period  = 1;
+  attr.wakeup_events  = 1;
+  attr.exclude_kernel = 1;
+  attr.disabled       = 1;
+
+  if ((fd = syscall (SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC)) < 0)
+    skip ("no perf events for this user here (%s)", strerror (errno));
+
+  ring = (struct perf_event_mmap_page *)mmap (0, 2 * page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  must (ring != MAP_FAILED && pages != MAP_FAILED && !madvise (pages, 4 * page, MADV_NOHUGEPAGE));
+  p = watch (fd, EV_READ);
+
+  for (i = 0; i < 4; ++i)
+    {
+      silent (p);
+      must (!ioctl (fd, PERF_EVENT_IOC_ENABLE, 0));
+      pages [i * page] = 1;
+      must (!ioctl (fd, PERF_EVENT_IOC_DISABLE, 0));
+      told (p, EV_READ);
+      ring->data_tail = ring->data_head;
+    }
+
+  stop_and_close (p);
 }
 
 /* libraries take "readable" for "expired", and cancel by setting it anew: what is no longer true is not told */

@@ -138,3 +138,22 @@ TEST (stopped_watcher_is_not_called_and_learns_what_came_meanwhile, ALL)
   restart (p, p->io.fd, EV_READ);
   told (p, EV_READ);
 }
+
+TEST (refused_connection_reaches_reader_and_writer, ALL)
+{
+  int fd [2], client, error;
+  struct sockaddr_storage addr;
+  socklen_t len, size = sizeof (error);
+  probe *r, *w;
+
+  make (WORLD_LISTEN, fd);
+  addr = address_of (fd [0], &len);
+  close (fd [0]);
+  client = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  must (connect (client, (struct sockaddr *)&addr, len) && (errno == EINPROGRESS || errno == ECONNREFUSED));
+  r = watch (client, EV_READ);
+  w = watch (client, EV_WRITE);
+  run_until (r->count && w->count);
+  must (!getsockopt (client, SOL_SOCKET, SO_ERROR, &error, &size));
+  must_be (error, ==, ECONNREFUSED);
+}

@@ -160,3 +160,17 @@ TEST (descriptors_of_the_loop_are_closed_on_exec, ALL)
     if (!before [fd] && fcntl (fd, F_GETFD) >= 0)
       must_be (fcntl (fd, F_GETFD), ==, FD_CLOEXEC);
 }
+
+TEST (environment_selects_the_backend, ALL)
+{
+  char flags [20];
+  struct ev_loop *other;
+
+  must ((ev_supported_backends () & backend_flag ()) == backend_flag ());
+  snprintf (flags, sizeof (flags), "%u", backend_flag ());
+  must (!setenv ("LIBEV_FLAGS", flags, 1));
+  other = ev_loop_new (0);
+  must (other != 0);
+  must (ev_backend (other) == ev_backend (EV_A));
+  ev_loop_destroy (other);
+}
