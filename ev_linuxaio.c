@@ -1350,6 +1350,12 @@ linuxaio_change (EV_P_ int fd, int oev, int nev)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
 
+  if (linuxaio_forked (EV_A))
+    {
+      postfork = 1; /* the parent has the same epoll set. linuxaio_fork tells the new one of everything */
+      return;
+    }
+
   if (anfds [fd].eflags & EV__IOFDSET)
     linuxaio_renew (EV_A_ fd);
 
@@ -1385,11 +1391,11 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
 ecb_cold static ev_tstamp
 linuxaio_busy_env (void)
 {
-  const char *text = enable_secure () ? 0 : getenv ("LIBEV_BUSY_POLL");
+  const char *text = getenv ("LIBEV_BUSY_POLL");
   char *end;
   long microseconds;
 
-  if (!text || *text < '0')
+  if (!text || *text < '0' || enable_secure ())
     return LINUXAIO_TS (0.);
 
   microseconds = strtol (text, &end, 10);
