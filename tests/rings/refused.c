@@ -184,7 +184,8 @@ TEST (missing_epoll_pwait2_is_found_out_once, RING)
       run_until (ticks, >=, 10);
       ev_timer_stop (EV_A_ timer);
       must_be (fault_failures, ==, !!errors [i]);
-      must_be (!fault_calls [FAULT_epoll_wait], ==, !errors [i]);
+      must_be (fault_calls [FAULT_epoll_pwait2] > 1, ==, !errors [i]);
+      must (fault_calls [FAULT_epoll_wait] || !errors [i]);
     }
 }
 
