@@ -174,3 +174,15 @@ TEST (environment_selects_the_backend, ALL)
   must (ev_backend (other) == ev_backend (EV_A));
   ev_loop_destroy (other);
 }
+
+TEST (default_loop_is_served_and_comes_back, ALL)
+{
+  int i;
+
+  for (i = 0; i < 2; ++i)
+    {
+      default_loop_with_flags (0);
+      must (ev_is_default_loop (EV_A));
+      talk (reader (), 10);
+    }
+}

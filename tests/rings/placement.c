@@ -112,6 +112,14 @@ TEST (ring_has_room_for_as_many_requests_as_have_come_to_their_end, COLD)
   must_be (stats ().rings, ==, 1);
 }
 
+TEST (loop_unmaps_what_it_has_mapped, RING)
+{
+  fault_reset ();
+  ev_loop_destroy (EV_A);
+  loop = 0;
+  must_be (fault_calls [FAULT_munmap], ==, 1); /* the page that tells of forks. rings go with io_destroy */
+}
+
 TEST (counters_of_a_forked_child_start_at_zero, RING)
 {
   probe *p = reader ();
@@ -273,6 +281,11 @@ TEST (epoll_is_looked_at_beside_a_closed_fd, RING)
           poll_once ();
           enter_rings ();
           must_be (stats ().ring_fds, ==, 1);
+        }
+      else
+        {
+          enter_rings ();
+          must (ev_is_active (&closed->io)); /* epoll would not say that it is closed */
         }
 
       terminal = terminal_reader ();

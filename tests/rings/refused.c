@@ -129,6 +129,21 @@ TEST (ring_that_could_not_be_made_is_made_later, COLD | MIXED)
     }
 }
 
+/* a filter that comes later: the rings that are there go on */
+TEST (loop_with_a_ring_goes_on_where_no_other_can_be_made, COLD | MIXED)
+{
+  knob_first = 1;
+  gather (0, 1);
+  enter_rings ();
+  must_be (rings (0), ==, 1);
+  fault_arrange (FAULT_io_setup, EPERM, 1, 1);
+  gather (1, SOME);
+  enter_rings ();
+  must_be (fault_failures, >, 0);
+  must (ev_backend (EV_A) == EVBACKEND_LINUXAIO);
+  serve (0, SOME);
+}
+
 TEST (refused_requests_lose_no_event, LINUXAIO)
 {
   static const int errors [] = { EAGAIN, ENOMEM, EINVAL, EINTR, EBADF, EFAULT, ENOSYS, EPERM, FAULT_SHORT };
