@@ -112,6 +112,17 @@ TEST (ring_has_room_for_as_many_requests_as_have_come_to_their_end, COLD)
   must_be (stats ().rings, ==, 1);
 }
 
+TEST (descriptor_0_is_counted, COLD)
+{
+  int fd [2];
+
+  sockets (fd);
+  onto (fd [0], 0);
+  watch (0, EV_READ);
+  poll_once ();
+  must_be (stats ().epoll_fds, ==, 1);
+}
+
 TEST (loop_unmaps_what_it_has_mapped, RING)
 {
   fault_reset ();

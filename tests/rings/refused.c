@@ -60,6 +60,7 @@ TEST (host_without_aio_is_found_out_once, COLD | MIXED)
         give_up (__FILE__, __LINE__, "%s, error %d, ring %d: the backend is %x, with %d rings, of which it has asked %lu times",
                  fault_name [cases [i].call], cases [i].error, cases [i].ring, ev_backend (EV_A), rings (0), fault_calls [FAULT_io_setup]);
 
+      must_be (fault_calls [FAULT_munmap], ==, fault_calls [FAULT_mmap]);
       fault_reset ();
       serve (0, SOME);
       enter_rings ();
