@@ -157,3 +157,21 @@ TEST (refused_connection_reaches_reader_and_writer, ALL)
   must (!getsockopt (client, SOL_SOCKET, SO_ERROR, &error, &size));
   must_be (error, ==, ECONNREFUSED);
 }
+
+/* not new to the loop: it is asked whether it can write before the kernel is told */
+TEST (writer_beside_a_reader_is_called_as_long_as_it_can_write, ALL)
+{
+  probe *r = watch_socket (EV_READ), *w = watch (r->io.fd, EV_WRITE);
+  int i;
+
+  told (w, EV_WRITE);
+  stop (w);
+  settle (EV_A);
+  start (w);
+  w->count = 0;
+
+  for (i = 1; i <= 10; ++i)
+    run_until (w->count, ==, i);
+
+  silent (r);
+}

@@ -186,3 +186,23 @@ TEST (default_loop_is_served_and_comes_back, ALL)
       talk (reader (), 10);
     }
 }
+
+TEST (embedded_loop_tells_again_what_is_unread, EPOLL | LINUXAIO)
+{
+  static ev_embed embed;
+  struct ev_loop *outer = ev_loop_new (EVBACKEND_SELECT);
+  probe *p = watch_socket (EV_READ);
+  int i;
+
+  settle (EV_A);
+  ev_embed_init (&embed, 0, loop);
+  ev_embed_start (outer, &embed);
+  put (p->peer);
+
+  for (i = 1; i <= 10; ++i)
+    while (p->count < i)
+      ev_run (outer, EVRUN_ONCE);
+
+  ev_embed_stop (outer, &embed);
+  ev_loop_destroy (outer);
+}
