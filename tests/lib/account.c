@@ -1,3 +1,9 @@
+/*
+ * What a process has: memory that libev was given, descriptors, rings.
+ *
+ * Copyright (c) 2026 the ev_linuxaio authors
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
+ */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

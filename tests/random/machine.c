@@ -504,8 +504,9 @@ check_stats (void)
 }
 
 /*
- * a loop that has a ring notices a fork by itself, when it is run, for which no outer loop
- * wakes up. others need ev_loop_fork, as with epoll
+ * a loop that has a ring notices a fork by itself, when it is run. others need ev_loop_fork, as
+ * with epoll. so do those with an outer loop, which would wait for the parent's epoll set, and
+ * take its signalfds off the list of what is ready
  */
 static int
 notices_forks (void)
@@ -1050,8 +1051,7 @@ child_main (int how, const unsigned char *end, int verdict)
   owed_others [OWED_SIGNAL] = 0;
   pc_end = end;
 
-  /* a wait from outside would be for the parent's epoll set, and take the signals of its signalfds off the list of what is ready */
-  if (how & 1 || outside || !notices_forks ())
+  if (how & 1 || !notices_forks ())
     ev_loop_fork (loop);
 
   while (pc < pc_end)
