@@ -27,11 +27,10 @@ TEST (other_end_learns_that_a_stopped_file_is_closed, ALL)
   static const struct { int kind, end; } files [] = {
     { WORLD_STREAM, 0 }, { WORLD_SEQPACKET, 0 }, { WORLD_TCP, 0 }, { WORLD_PIPE, 0 }, { WORLD_PIPE, 1 }
   };
-  int i, full, round;
 
-  for (i = 0; i < 5; ++i)
-    for (full = 0; full < 2; ++full)
-      for (round = 0; round < 4; ++round)
+  for (int i = 0; i < 5; ++i)
+    for (int full = 0; full < 2; ++full)
+      for (int round = 0; round < 4; ++round)
         {
           int pipe_end = files [i].kind == WORLD_PIPE ? files [i].end ? EV_WRITE : EV_READ : 0;
           int fd [2];
@@ -65,9 +64,8 @@ TEST (name_of_a_closed_socket_is_free_at_once, ALL)
   static const struct { int kind, type; } sockets [] = {
     { WORLD_LISTEN, SOCK_STREAM }, { WORLD_LISTEN_UNIX, SOCK_STREAM }, { WORLD_UDP_BOUND, SOCK_DGRAM }, { WORLD_UDP, SOCK_DGRAM }
   };
-  int i;
 
-  for (i = 0; i < 4; ++i)
+  for (int i = 0; i < 4; ++i)
     {
       probe *p = watch_kind (sockets [i].kind, EV_READ);
       socklen_t len;
@@ -89,9 +87,8 @@ TEST (name_of_a_closed_socket_is_free_at_once, ALL)
 TEST (stopping_a_watcher_leaves_errno_as_it_was, ALL)
 {
   static const int kinds [] = { WORLD_STREAM, WORLD_TCP, WORLD_UDP };
-  int i;
 
-  for (i = 0; i < 3; ++i)
+  for (int i = 0; i < 3; ++i)
     {
       probe *p = watch_kind (kinds [i], EV_READ);
 
@@ -112,9 +109,7 @@ close_first_cb (EV_P_ ev_io *w, int revents)
 /* the manual forbids it, programs do it: libev's epoll backend forgets the file without a word, and none may abort */
 TEST (descriptor_that_is_closed_before_its_watcher_is_stopped_aborts_nothing, EPOLL | LINUXAIO)
 {
-  int beside;
-
-  for (beside = 0; beside < 2; ++beside)
+  for (int beside = 0; beside < 2; ++beside)
     {
       probe *p = watch_socket (EV_READ), *w;
 

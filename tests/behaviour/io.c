@@ -12,10 +12,10 @@ static void
 expect_answers (probe *p, int rounds)
 {
   pid_t pid;
-  int i, got;
+  int got;
 
   for_child (pid)
-    for (i = 0; i < rounds; i += got)
+    for (int i = 0; i < rounds; i += got)
       {
         must (wait_for (p->peer, POLLIN));
         got = get (p->peer);
@@ -23,7 +23,7 @@ expect_answers (probe *p, int rounds)
         put (p->peer);
       }
 
-  for (i = 1; i <= rounds; ++i)
+  for (int i = 1; i <= rounds; ++i)
     {
       put (p->io.fd);
       run_until (p->count, ==, i);
@@ -60,12 +60,11 @@ TEST (descriptors_far_apart_are_served, ALL)
   int numbers [] = { 300, 1000, 231, 999, 500, 232, 264, 1023, 0 };
   struct rlimit lim;
   probe *p [9];
-  int i;
 
   must (!getrlimit (RLIMIT_NOFILE, &lim));
   numbers [8] = room_for_fds (lim.rlim_max < 1 << 18 ? lim.rlim_max : 1 << 18) - 1;
 
-  for (i = 0; i < 9; ++i)
+  for (int i = 0; i < 9; ++i)
     {
       p [i] = reader ();
       stop (p [i]);
@@ -76,7 +75,7 @@ TEST (descriptors_far_apart_are_served, ALL)
         ev_run (EV_A_ EVRUN_NOWAIT);
     }
 
-  for (i = 0; i < 9; ++i)
+  for (int i = 0; i < 9; ++i)
     talk (p [i], 1);
 }
 
@@ -162,7 +161,6 @@ TEST (refused_connection_reaches_reader_and_writer, ALL)
 TEST (writer_beside_a_reader_is_called_as_long_as_it_can_write, ALL)
 {
   probe *r = watch_socket (EV_READ), *w = watch (r->io.fd, EV_WRITE);
-  int i;
 
   told (w, EV_WRITE);
   stop (w);
@@ -170,7 +168,7 @@ TEST (writer_beside_a_reader_is_called_as_long_as_it_can_write, ALL)
   start (w);
   w->count = 0;
 
-  for (i = 1; i <= 10; ++i)
+  for (int i = 1; i <= 10; ++i)
     run_until (w->count, ==, i);
 
   silent (r);

@@ -85,11 +85,10 @@ TEST (embedded_loop_is_served, EPOLL | LINUXAIO)
     { EVBACKEND_POLL, 0 }, { EVBACKEND_EPOLL, sweep_cb }, { 0, 0 }
   };
   struct ev_loop *inner = loop;
-  int i;
 
   must ((ev_embeddable_backends () & backend_flag ()) == backend_flag ());
 
-  for (i = 0; i < 3; ++i)
+  for (int i = 0; i < 3; ++i)
     {
       unsigned flags = outer [i].flags ? outer [i].flags : backend_flag ();
 
@@ -111,12 +110,11 @@ TEST (two_loops_watch_the_same_descriptor, ALL)
 {
   struct ev_loop *own = loop, *other = another_loop ();
   probe *a = watch_socket (EV_READ), *b;
-  int i;
 
   loop = other;
   b    = watch (a->io.fd, EV_READ);
 
-  for (i = 1; i <= 10; ++i)
+  for (int i = 1; i <= 10; ++i)
     {
       loop = own;
       silent (a);
@@ -144,11 +142,11 @@ TEST (two_loops_watch_the_same_descriptor, ALL)
 TEST (descriptors_of_the_loop_are_closed_on_exec, ALL)
 {
   char before [1024];
-  int fd, count = 0;
+  int count = 0;
 
   ev_loop_destroy (EV_A);
 
-  for (fd = 0; fd < 1024; ++fd)
+  for (int fd = 0; fd < 1024; ++fd)
     before [fd] = fcntl (fd, F_GETFD) >= 0;
 
   loop = another_loop ();
@@ -156,7 +154,7 @@ TEST (descriptors_of_the_loop_are_closed_on_exec, ALL)
   counted (signal, &count, SIGUSR1);
   settle (EV_A);
 
-  for (fd = 0; fd < 1024; ++fd)
+  for (int fd = 0; fd < 1024; ++fd)
     if (!before [fd] && fcntl (fd, F_GETFD) >= 0)
       must_be (fcntl (fd, F_GETFD), ==, FD_CLOEXEC);
 }
@@ -177,9 +175,7 @@ TEST (environment_selects_the_backend, ALL)
 
 TEST (default_loop_is_served_and_comes_back, ALL)
 {
-  int i;
-
-  for (i = 0; i < 2; ++i)
+  for (int i = 0; i < 2; ++i)
     {
       default_loop_with_flags (0);
       must (ev_is_default_loop (EV_A));
@@ -192,14 +188,13 @@ TEST (embedded_loop_tells_again_what_is_unread, EPOLL | LINUXAIO)
   static ev_embed embed;
   struct ev_loop *outer = ev_loop_new (EVBACKEND_SELECT);
   probe *p = watch_socket (EV_READ);
-  int i;
 
   settle (EV_A);
   ev_embed_init (&embed, 0, loop);
   ev_embed_start (outer, &embed);
   put (p->peer);
 
-  for (i = 1; i <= 10; ++i)
+  for (int i = 1; i <= 10; ++i)
     while (p->count < i)
       ev_run (outer, EVRUN_ONCE);
 

@@ -31,9 +31,9 @@ told_it_is_bad (probe *p)
 
 TEST (watchers_of_a_closed_descriptor_are_told_and_stopped, ALL | COMPILED)
 {
-  int i, fd = closed_fd ();
+  int fd = closed_fd ();
 
-  for (i = 1; i <= 5; ++i)
+  for (int i = 1; i <= 5; ++i)
     {
       probe *p = watch (fd, i & 1 ? EV_READ : EV_READ | EV_WRITE), *w = watch (fd, EV_WRITE);
 
@@ -66,9 +66,9 @@ TEST (number_that_was_never_open_is_told, (ALL & ~SELECT) | COMPILED)
 
 TEST (number_that_was_bad_is_served_when_it_is_good, ALL | COMPILED)
 {
-  int number = closed_fd (), fd [2], i;
+  int number = closed_fd (), fd [2];
 
-  for (i = 0; i < 5; ++i)
+  for (int i = 0; i < 5; ++i)
     {
       probe *p = watch (number, EV_READ);
 

@@ -10,13 +10,13 @@
 static void
 expect_signals_to_arrive (unsigned flags)
 {
-  int i, count = 0;
+  int count = 0;
   pid_t target = getpid (), pid;
 
   loop_with_flags (flags);
   counted (signal, &count, SIGUSR1);
 
-  for (i = 1; i <= 10; ++i)
+  for (int i = 1; i <= 10; ++i)
     {
       for_child (pid)
         {
@@ -42,11 +42,9 @@ TEST (signal_of_a_loop_that_leaves_the_mask_alone_ends_the_sleep, ALL) { expect_
 static void
 expect_children_to_be_reported (unsigned flags)
 {
-  int code;
-
   default_loop_with_flags (flags);
 
-  for (code = 1; code <= 5; ++code)
+  for (int code = 1; code <= 5; ++code)
     {
       int count = 0;
       ev_child *w;

@@ -51,17 +51,17 @@ static void
 in_children (int count, void (*body) (int number), int (*ended) (int status))
 {
   pid_t pids [20];
-  int first, some, i, over = 0;
+  int some, over = 0;
 
-  for (first = 0; first < count && !over; first += some)
+  for (int first = 0; first < count && !over; first += some)
     {
       some = count - first < 20 ? count - first : 20;
 
-      for (i = 0; i < some; ++i)
+      for (int i = 0; i < some; ++i)
         for_child (pids [i])
           body (first + i);
 
-      for (i = 0; i < some; ++i)
+      for (int i = 0; i < some; ++i)
         over |= ended (status_of (pids [i]));
     }
 }
@@ -217,14 +217,14 @@ storm (int microseconds)
 /* a handler the loop knows nothing of interrupts it thousands of times a second */
 TEST (storm_of_signals_loses_nothing, ALL)
 {
-  int beats = 0, signals = 0, i;
+  int beats = 0, signals = 0;
 
   counted (timer, &beats, 0.001, 0.001);
   counted (signal, &signals, SIGUSR2);
   storm (100);
   serve_crowd (80, 50);
 
-  for (i = 1; i <= 50; ++i)
+  for (int i = 1; i <= 50; ++i)
     {
       kill (getpid (), SIGUSR2);
       run_until (signals, >=, i);
@@ -240,9 +240,7 @@ TEST (storm_of_signals_loses_nothing, ALL)
 static void *
 live_in_thread (void *unused)
 {
-  int i;
-
-  for (i = 0; i < 5; ++i)
+  for (int i = 0; i < 5; ++i)
     {
       loop = own_loop ();
       must (loop != 0);
@@ -256,15 +254,14 @@ live_in_thread (void *unused)
 TEST (threads_make_and_destroy_their_loops, EPOLL | COLD | MIXED)
 {
   pthread_t threads [8];
-  int i;
 
   room_for_fds (4096);
 
-  for (i = 0; i < 8; ++i)
+  for (int i = 0; i < 8; ++i)
     must (!pthread_create (threads + i, 0, live_in_thread, 0));
 
   serve_crowd (80, 50);
 
-  for (i = 0; i < 8; ++i)
+  for (int i = 0; i < 8; ++i)
     pthread_join (threads [i], 0);
 }

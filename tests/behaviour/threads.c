@@ -142,11 +142,9 @@ serve_from_outside (int round)
 static void *
 serve_rounds (void *arg)
 {
-  int round;
-
   loop = (struct ev_loop *)arg;
 
-  for (round = 0; round < 100; ++round)
+  for (int round = 0; round < 100; ++round)
     serve_from_outside (round);
 
   return 0;
@@ -156,19 +154,18 @@ serve_rounds (void *arg)
 TEST (threads_start_and_stop_watchers_while_the_loop_sleeps, EPOLL | LINUXAIO)
 {
   pthread_t thread, others [3];
-  int i;
 
   ev_async_init (&async, async_cb);
   ev_async_start (EV_A_ &async);
   ev_set_loop_release_cb (EV_A_ release, acquire);
   thread = thread_of (run_locked);
 
-  for (i = 0; i < 3; ++i)
+  for (int i = 0; i < 3; ++i)
     others [i] = thread_of (serve_rounds);
 
   serve_rounds (EV_A);
 
-  for (i = 0; i < 3; ++i)
+  for (int i = 0; i < 3; ++i)
     join (others [i]);
 
   acquire (EV_A);
@@ -219,7 +216,6 @@ serve_own_files (void *unused)
 {
   sigset_t usr1;
   probe *p;
-  int i;
 
   if (unshare (CLONE_FILES))
     skip ("no descriptors of its own for a thread here (%s)", strerror (errno));
@@ -232,7 +228,7 @@ serve_own_files (void *unused)
   p    = watch (number, EV_READ);
   reader ();
 
-  for (i = 0; i < 20; ++i)
+  for (int i = 0; i < 20; ++i)
     {
       raise (SIGUSR1);
       told (p, EV_READ);

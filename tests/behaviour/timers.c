@@ -11,9 +11,9 @@
 TEST (loop_sleeps_until_the_timer, ALL)
 {
   static const ev_tstamp delays [] = { 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 1.5e-3, 2e-3, 5e-3, 10e-3, 20e-3, 50e-3, 100e-3 };
-  unsigned i, before;
+  unsigned before;
 
-  for (i = 0; i < 12; ++i)
+  for (unsigned i = 0; i < 12; ++i)
     {
       int ticks = 0;
 
@@ -39,11 +39,11 @@ static void
 expect_events_between_timers (ev_tstamp interval, int rounds)
 {
   probe *p = reader ();
-  int i, ticks = 0;
+  int ticks = 0;
 
   counted (timer, &ticks, interval, interval);
 
-  for (i = 1; i <= rounds; ++i)
+  for (int i = 1; i <= rounds; ++i)
     {
       ping (p);
       run_until (ticks, >=, i);

@@ -170,10 +170,9 @@ fault_syscall (long number, ...)
 {
   va_list ap;
   long a [3];
-  int i;
 
   va_start (ap, number);
-  for (i = 0; i < 3; ++i)
+  for (int i = 0; i < 3; ++i)
     a [i] = va_arg (ap, long);
   va_end (ap);
 

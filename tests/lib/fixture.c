@@ -67,13 +67,13 @@ void
 settle (EV_P)
 {
   ev_io io;
-  int round, passed = 0;
+  int passed = 0;
 
   open_fence ();
   ev_io_init (&io, fence_cb, fence [0], EV_READ);
   io.data = &passed;
 
-  for (round = 1; round <= 8; ++round)
+  for (int round = 1; round <= 8; ++round)
     {
       ev_io_start (EV_A_ &io);
       put (fence [1]);
@@ -88,7 +88,6 @@ settle (EV_P)
 void
 force_ring (EV_P)
 {
-  int tries;
   ev_io io;
 
   /* something that a ring can serve has to be watched; others may have used up the quota for a moment */
@@ -96,7 +95,7 @@ force_ring (EV_P)
   ev_io_init (&io, fence_cb, fence [0], EV_READ);
   ev_io_start (EV_A_ &io);
 
-  for (tries = patience () / 10; tries && !rings (0) && ev_backend (EV_A) != EVBACKEND_EPOLL; --tries)
+  for (int tries = patience () / 10; tries && !rings (0) && ev_backend (EV_A) != EVBACKEND_EPOLL; --tries)
     {
       pause_for (tries % 2 * 10);
       ev_linuxaio_busy_poll (EV_A_ 1e-9);
@@ -321,9 +320,9 @@ crowd_open (probe **p, int count)
 void
 crowd_told (probe **p, int count)
 {
-  int i, before = places;
+  int before = places;
 
-  for (i = 0; i < count; ++i)
+  for (int i = 0; i < count; ++i)
     {
       p [i]->count = 0;
       put (p [i]->peer);
@@ -332,7 +331,7 @@ crowd_told (probe **p, int count)
   run_until (places - before, >=, count);
   settle (EV_A);
 
-  for (i = 0; i < count; ++i)
+  for (int i = 0; i < count; ++i)
     must_be (p [i]->count, ==, 1);
 
   must_be (places - before, ==, count);
@@ -342,14 +341,13 @@ void
 serve_crowd (int count, int rounds)
 {
   probe *p [CROWD_MAX];
-  int i;
 
   crowd_open (p, count);
 
   while (rounds--)
     crowd_told (p, count);
 
-  for (i = 0; i < count; ++i)
+  for (int i = 0; i < count; ++i)
     {
       stop_and_close (p [i]);
       close (p [i]->peer);

@@ -330,14 +330,12 @@ world_unmake (struct world_object *o)
 void
 world_init (int size)
 {
-  int i;
-
   world      = (struct world_slot *)calloc (size, sizeof (*world));
   world_size = size;
   files      = 0;
   memset (former, 0, sizeof (former));
 
-  for (i = 0; i < size; ++i)
+  for (int i = 0; i < size; ++i)
     {
       world [i].fd      = -1;
       world [i].watcher = -1;
@@ -347,9 +345,7 @@ world_init (int size)
 void
 world_done (void)
 {
-  int i;
-
-  for (i = 0; i < world_size; ++i)
+  for (int i = 0; i < world_size; ++i)
     world_close (i);
 
   free (world);
@@ -360,9 +356,7 @@ world_done (void)
 static int
 free_slot (int after)
 {
-  int i;
-
-  for (i = 1; i < world_size; ++i)
+  for (int i = 1; i < world_size; ++i)
     {
       int slot = (after + i) % world_size;
 
@@ -595,9 +589,7 @@ world_sample (int slot)
 void
 world_sample_all (void)
 {
-  int i;
-
-  for (i = 0; i < world_size; ++i)
+  for (int i = 0; i < world_size; ++i)
     if (world [i].fd >= 0)
       world [i].seen |= world_poll (i);
 }
@@ -621,12 +613,11 @@ void
 world_forget (void)
 {
   static int late = -1;
-  int i;
 
   if (late < 0)
     late = events_come_late ();
 
-  for (i = 0; i < world_size; ++i)
+  for (int i = 0; i < world_size; ++i)
     {
       world [i].before = late ? world [i].seen : 0;
       world [i].seen   = 0;

@@ -161,18 +161,18 @@ static void
 owe_everybody (int forget)
 {
   struct pollfd p [256];
-  int i, n, from;
+  int n;
 
   if (forget)
     world_forget ();
 
   owed = 0;
 
-  for (from = 0; from < activecnt; from += n)
+  for (int from = 0; from < activecnt; from += n)
     {
       n = activecnt - from < 256 ? activecnt - from : 256;
 
-      for (i = 0; i < n; ++i)
+      for (int i = 0; i < n; ++i)
         {
           p [i].fd     = active [from + i]->io.fd;
           p [i].events = POLLIN | POLLOUT;
@@ -180,7 +180,7 @@ owe_everybody (int forget)
 
       poll (p, n, 0);
 
-      for (i = 0; i < n; ++i)
+      for (int i = 0; i < n; ++i)
         {
           struct watcher *w = active [from + i];
 
@@ -197,9 +197,7 @@ owe_everybody (int forget)
 static void
 forgive_the_past (void)
 {
-  int i;
-
-  for (i = 0; i < activecnt; ++i)
+  for (int i = 0; i < activecnt; ++i)
     {
       struct watcher *w = active [i];
       int gone = w->want ? w->want & ~events_of (world_poll (w->slot)) : 0;
@@ -345,7 +343,7 @@ run_from_outside (double seconds)
 {
   struct pollfd p = { -1, POLLIN, 0 };
   int owed_before = all_owed ();
-  int res, i;
+  int res;
 
   if (changed)
     {
@@ -357,7 +355,7 @@ run_from_outside (double seconds)
     }
 
   /* epoll does not take files that are always ready: with these, libev never sleeps */
-  for (i = 0; i < activecnt; ++i)
+  for (int i = 0; i < activecnt; ++i)
     if (world [active [i]->slot].kind >= WORLD_MEMFD)
       seconds = 0;
 
@@ -421,13 +419,11 @@ run_for (double seconds)
 static void
 fail_lost (void)
 {
-  int i;
-
   fail_if (owed_others [OWED_TIMER], "lost: the timer was never seen");
   fail_if (owed_others [OWED_ASYNC], "lost: the async was never seen");
   fail_if (owed_others [OWED_SIGNAL], "lost: the signal was never seen");
 
-  for (i = 0; i < activecnt; ++i)
+  for (int i = 0; i < activecnt; ++i)
     if (active [i]->want)
       fail_watcher (active [i], "lost", active [i]->want, "never got");
 }
@@ -443,11 +439,10 @@ settle (int block)
   static const struct timespec pause = { 0, 500000 };
   double patience = options->patience_ms * 1e-3;
   double deadline = machine_now () + patience;
-  int runs;
 
   run_for (block ? all_owed () ? patience : 1e-4 : 0.);
 
-  for (runs = 1; all_owed (); ++runs)
+  for (int runs = 1; all_owed (); ++runs)
     {
       if (runs > EAGER_RUNS)
         {
@@ -468,10 +463,10 @@ settle (int block)
 static unsigned
 watched (void)
 {
-  int i, w;
+  int w;
   unsigned n = 0;
 
-  for (i = 0; i < world_size; ++i)
+  for (int i = 0; i < world_size; ++i)
     {
       for (w = world [i].watcher; w >= 0 && !ev_is_active (&watchers [w].io); w = watchers [w].next)
         ;
@@ -532,11 +527,11 @@ tally_stats (void)
 static void
 check (int block, int rounds)
 {
-  int round, was_checking = checking;
+  int was_checking = checking;
 
   checking = 1;
 
-  for (round = 0; round < rounds; ++round)
+  for (int round = 0; round < rounds; ++round)
     {
       owe_everybody (round);
       settle (block);
@@ -618,9 +613,7 @@ slot_unbind_all (int slot)
 static void
 slot_stop_all (int slot)
 {
-  int i;
-
-  for (i = world [slot].watcher; i >= 0; i = watchers [i].next)
+  for (int i = world [slot].watcher; i >= 0; i = watchers [i].next)
     {
       int was_active = ev_is_active (&watchers [i].io);
 
@@ -633,9 +626,7 @@ slot_stop_all (int slot)
 static void
 slot_set_anew (int slot)
 {
-  int i;
-
-  for (i = world [slot].watcher; i >= 0; i = watchers [i].next)
+  for (int i = world [slot].watcher; i >= 0; i = watchers [i].next)
     {
       struct watcher *w = watchers + i;
       int was_active = w->want;
@@ -828,9 +819,8 @@ OPERATION (FEED)
 OPERATION (FEED_FD)
 {
   int mask = 1 + c->how % 3;
-  int i;
 
-  for (i = world [c->slot].watcher; i >= 0; i = watchers [i].next)
+  for (int i = world [c->slot].watcher; i >= 0; i = watchers [i].next)
     if (ev_is_active (&watchers [i].io))
       watchers [i].fed |= watchers [i].io.events & mask;
 
@@ -850,9 +840,7 @@ OPERATION (CLEAR)
 static void
 many (const struct call *c, int of, void (*each) (int i, int high))
 {
-  int i;
-
-  for (i = 0; i <= c->how * of / 1024; ++i)
+  for (int i = 0; i <= c->how * of / 1024; ++i)
     each ((c->low * of / 256 + i) % of, c->high);
 }
 
@@ -981,14 +969,13 @@ wakes (int slot)
 {
   struct watcher *sleeper = 0;
   int at = slot;
-  int i;
 
   if (!(world_poll (slot) & POLLOUT))
     return 0;
 
   do
     {
-      for (i = world [at].watcher; i >= 0; i = watchers [i].next)
+      for (int i = world [at].watcher; i >= 0; i = watchers [i].next)
         if (ev_is_active (&watchers [i].io) && watchers [i].io.events & EV_READ
             && (world [at].end != world [slot].end || world [at].kind == WORLD_EVENTFD))
           sleeper = watchers + i;
@@ -1178,7 +1165,6 @@ configure (const unsigned char *header)
   static const short nexts   [8] = { 2, 6, 16, 40, 62, 254, 1022, 1022 };
   static const short worths  [4] = { 1, 4, 60, 1000 };
   unsigned flags = options->backend | EVFLAG_NOENV;
-  int i;
 
   fault_reset ();
   knob_first = firsts [header [1] & 7];
@@ -1211,7 +1197,7 @@ configure (const unsigned char *header)
   watchers   = (struct watcher *)calloc (watchercnt, sizeof (*watchers));
   active     = (struct watcher **)calloc (watchercnt, sizeof (*active));
 
-  for (i = 0; i < watchercnt; ++i)
+  for (int i = 0; i < watchercnt; ++i)
     {
       ev_init (&watchers [i].io, io_cb);
       watchers [i].slot = -1;
@@ -1248,9 +1234,7 @@ stop_helpers (void)
 static void
 drain (void)
 {
-  int tries;
-
-  for (tries = 0; stats ().in_flight && !fault_used; ++tries)
+  for (int tries = 0; stats ().in_flight && !fault_used; ++tries)
     {
       fail_if (tries > options->patience_ms, "requests are in flight, but everything is stopped");
       run_for (0.001);
@@ -1261,11 +1245,9 @@ drain (void)
 static void
 finish (int stop_first)
 {
-  int i;
-
   stop_helpers ();
 
-  for (i = 0; i < watchercnt && stop_first; ++i)
+  for (int i = 0; i < watchercnt && stop_first; ++i)
     watcher_unbind (watchers + i);
 
   if (stop_first)

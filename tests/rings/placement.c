@@ -31,9 +31,7 @@ stats (void)
 static void
 quieten (void)
 {
-  int i;
-
-  for (i = 0; i < 50; ++i)
+  for (int i = 0; i < 50; ++i)
     poll_once ();
 
   fault_timeout = 0;
@@ -57,9 +55,8 @@ TEST (other_backends_have_no_statistics, COLD)
 {
   static const unsigned flags [] = { EVBACKEND_SELECT, EVBACKEND_POLL, EVBACKEND_EPOLL };
   static const struct ev_linuxaio_stats zero;
-  unsigned i;
 
-  for (i = 0; i < 3; ++i)
+  for (unsigned i = 0; i < 3; ++i)
     {
       struct ev_loop *other = ev_loop_new (EVFLAG_NOENV | flags [i]);
       struct ev_linuxaio_stats s;
@@ -80,7 +77,6 @@ TEST (statistics_fill_as_much_as_the_program_has_room_for, RING)
 {
   unsigned char small [offsetof (struct ev_linuxaio_stats, rings) + 8], large [sizeof (struct ev_linuxaio_stats) + 8];
   struct ev_linuxaio_stats s = stats ();
-  unsigned i;
 
   memset (small, 0xaa, sizeof (small));
   must (ev_linuxaio_stats (EV_A_ (struct ev_linuxaio_stats *)small, sizeof (small) - 8));
@@ -90,7 +86,7 @@ TEST (statistics_fill_as_much_as_the_program_has_room_for, RING)
   must (ev_linuxaio_stats (EV_A_ (struct ev_linuxaio_stats *)large, sizeof (large)));
   must (!memcmp (large, &s, sizeof (s)));
 
-  for (i = 0; i < 8; ++i)
+  for (unsigned i = 0; i < 8; ++i)
     {
       must_be (small [sizeof (small) - 8 + i], ==, 0xaa);
       must_be (large [sizeof (s) + i], ==, 0);
@@ -99,13 +95,11 @@ TEST (statistics_fill_as_much_as_the_program_has_room_for, RING)
 
 TEST (ring_has_room_for_as_many_requests_as_have_come_to_their_end, COLD)
 {
-  int i;
-
   knob_first = 4;
   gather (0, 2);
   enter_rings ();
 
-  for (i = 0; i < 100; ++i)
+  for (int i = 0; i < 100; ++i)
     serve (0, 2);
 
   must_be (stats ().ring_fds, ==, 2);
@@ -163,19 +157,17 @@ TEST (counters_of_a_forked_child_start_at_zero, RING)
 
 TEST (first_ring_is_made_when_the_loop_has_handled_enough, COLD)
 {
-  int i;
-
   knob_worth = 20;
   gather (0, 4);
 
-  for (i = 0; i < 19; ++i)
+  for (int i = 0; i < 19; ++i)
     ping (crowd [i & 1]);
 
   must_be (stats ().rings, ==, 0);
   must_be (stats ().epoll_waiting, ==, 4);
   must_be (fault_calls [FAULT_getsockopt], ==, 0); /* nobody asks what they are, as long as there is no ring for them */
 
-  for (i = 0; i < 5; ++i)
+  for (int i = 0; i < 5; ++i)
     ping (crowd [i & 1]);
 
   must_be (stats ().rings, ==, 1);
@@ -193,14 +185,13 @@ TEST (first_ring_is_made_when_the_loop_has_handled_enough, COLD)
 TEST (events_of_what_no_ring_is_for_make_none, COLD)
 {
   probe *p = reader (), *t = terminal_reader ();
-  int i, round;
 
   knob_worth = 20;
   fault_arrange (FAULT_io_setup, EAGAIN, 1, 0);
 
-  for (round = 0; round < 2; ++round)
+  for (int round = 0; round < 2; ++round)
     {
-      for (i = 0; i < 30; ++i)
+      for (int i = 0; i < 30; ++i)
         ping (t);
 
       ping (p);
@@ -253,13 +244,11 @@ static void acquire_cb (EV_P) { (void)loop; ++back; }
 /* also where epoll is not looked at, as nothing is there */
 TEST (lock_of_the_loop_is_given_away_in_each_poll, RING)
 {
-  int i;
-
   reader ();
   poll_once ();
   ev_set_loop_release_cb (EV_A_ release_cb, acquire_cb);
 
-  for (i = 1; i <= 40; ++i)
+  for (int i = 1; i <= 40; ++i)
     {
       poll_once ();
       must_be (away, ==, i);
@@ -270,9 +259,9 @@ TEST (lock_of_the_loop_is_given_away_in_each_poll, RING)
 /* what was closed first is on epoll, as far as anybody knows, or never was. what is really there is told by the next poll */
 TEST (epoll_is_looked_at_beside_a_closed_fd, RING)
 {
-  int anew, i, fd [2];
+  int fd [2];
 
-  for (anew = 0; anew < 3; ++anew)
+  for (int anew = 0; anew < 3; ++anew)
     {
       probe *closed = watch_kind (anew < 2 ? WORLD_STREAM : WORLD_MEMFD, EV_READ), *terminal;
 
@@ -301,7 +290,7 @@ TEST (epoll_is_looked_at_beside_a_closed_fd, RING)
 
       terminal = terminal_reader ();
 
-      for (i = 1; i <= 5; ++i)
+      for (int i = 1; i <= 5; ++i)
         {
           poll_once ();
           poll_once ();
@@ -335,12 +324,11 @@ TEST (epoll_is_told_once_of_what_is_new_to_it, COLD | MIXED)
 {
   probe *p = reader ();
   unsigned long told;
-  int i;
 
   ping (p);
   told = fault_told;
 
-  for (i = 0; i < 10; ++i)
+  for (int i = 0; i < 10; ++i)
     {
       stop (p);
 
@@ -408,16 +396,15 @@ TEST (watched_without_changes_epoll_is_chosen, MIXED)
 TEST (fd_that_is_changed_after_its_events_moves_to_a_ring_and_back, MIXED)
 {
   probe *p = reader ();
-  int i;
 
   knob_worth = 1;
 
-  for (i = 0; i < LONG && !stats ().ring_fds; ++i)
+  for (int i = 0; i < LONG && !stats ().ring_fds; ++i)
     event_and_change (p);
 
   must_be (stats ().ring_fds, ==, 1);
 
-  for (i = 0; i < LONG && stats ().ring_fds; ++i)
+  for (int i = 0; i < LONG && stats ().ring_fds; ++i)
     ping (p);
 
   must_be (stats ().epoll_chosen, ==, 1);
@@ -428,13 +415,13 @@ TEST (fd_that_is_changed_after_its_events_moves_to_a_ring_and_back, MIXED)
 TEST (fd_whose_events_are_there_when_it_asks_stays_in_the_ring, MIXED)
 {
   probe *p = reader ();
-  int i, left = 10;
+  int left = 10;
 
   knob_worth = 1;
   change (p, EV_WRITE);
   told (p, EV_WRITE);
 
-  for (i = 0; i < LONG && left; ++i)
+  for (int i = 0; i < LONG && left; ++i)
     {
       put (p->peer);
       change (p, EV_READ);
@@ -448,7 +435,7 @@ TEST (fd_whose_events_are_there_when_it_asks_stays_in_the_ring, MIXED)
   must_be (left, ==, 0);
 
   /* as long as it is changed */
-  for (i = 0; i < LONG && stats ().ring_fds; ++i)
+  for (int i = 0; i < LONG && stats ().ring_fds; ++i)
     poll_once ();
 
   must_be (stats ().epoll_chosen, ==, 1);
@@ -458,12 +445,11 @@ TEST (fd_whose_events_are_there_when_it_asks_stays_in_the_ring, MIXED)
 TEST (fd_that_has_to_wait_for_its_events_leaves_the_ring, MIXED)
 {
   probe *p = reader ();
-  int i;
 
   knob_worth = 1;
   must_be (rounds_to_ring (p), <, LONG);
 
-  for (i = 0; i < LONG && stats ().ring_fds; ++i)
+  for (int i = 0; i < LONG && stats ().ring_fds; ++i)
     {
       poll_once ();
       poll_once ();
@@ -481,16 +467,15 @@ TEST (fd_that_has_to_wait_for_its_events_leaves_the_ring, MIXED)
 TEST (fd_that_is_set_anew_while_armed_again_and_again_leaves_the_ring, RING)
 {
   probe *p = reader (), *q = probe_for (p->io.fd, EV_READ);
-  int i;
 
-  for (i = 0; i < LONG && !stats ().epoll_chosen; ++i)
+  for (int i = 0; i < LONG && !stats ().epoll_chosen; ++i)
     {
       restart (q, q->io.fd, EV_READ);
       poll_once ();
     }
 
   /* and stays out, however long that goes on */
-  for (i = 0; i < 100; ++i)
+  for (int i = 0; i < 100; ++i)
     {
       ping (p);
       restart (q, q->io.fd, EV_READ);
@@ -503,9 +488,8 @@ TEST (fd_that_is_set_anew_while_armed_again_and_again_leaves_the_ring, RING)
 TEST (new_epoll_set_says_nothing, COLD)
 {
   probe *p = reader ();
-  int i;
 
-  for (i = 0; i < 100; ++i)
+  for (int i = 0; i < 100; ++i)
     {
       ping (p);
       ev_loop_fork (EV_A);
@@ -520,12 +504,11 @@ TEST (new_epoll_set_says_nothing, COLD)
 TEST (change_without_an_event_says_nothing, MIXED)
 {
   probe *p = reader ();
-  int i;
 
   fill (p->io.fd);
   ping (p);
 
-  for (i = 0; i < 100; ++i)
+  for (int i = 0; i < 100; ++i)
     {
       change (p, i & 1 ? EV_READ : EV_WRITE);
       poll_once ();
@@ -537,16 +520,15 @@ TEST (change_without_an_event_says_nothing, MIXED)
 TEST (fd_that_is_stopped_while_armed_again_and_again_leaves_the_ring, RING)
 {
   probe *p = reader ();
-  int answer, i;
 
-  for (answer = 0; answer < 2; ++answer)
+  for (int answer = 0; answer < 2; ++answer)
     {
-      for (i = 0; i < LONG && !stats ().ring_fds; ++i)
+      for (int i = 0; i < LONG && !stats ().ring_fds; ++i)
         event_and_change (p);
 
       must_be (stats ().ring_fds, ==, 1);
 
-      for (i = 0; i < LONG && !stats ().epoll_chosen; ++i)
+      for (int i = 0; i < LONG && !stats ().epoll_chosen; ++i)
         {
           stop (p);
           poll_once ();
@@ -566,12 +548,11 @@ TEST (one_shot_use_needs_no_cancel, RING)
 {
   probe *p = reader ();
   unsigned long before;
-  int i;
 
   poll_once ();
   before = stats ().cancel_calls;
 
-  for (i = 0; i < 50; ++i)
+  for (int i = 0; i < 50; ++i)
     {
       ping (p);
       stop (p);
@@ -594,14 +575,13 @@ TEST (interest_that_comes_and_goes_beside_another_needs_no_cancel, RING)
 {
   probe *p = reader (), *w = probe_for (p->io.fd, EV_WRITE);
   unsigned long before;
-  int i;
 
   fill (p->io.fd);
   start (w);
   poll_once ();
   before = stats ().cancel_calls;
 
-  for (i = 0; i < 50; ++i)
+  for (int i = 0; i < 50; ++i)
     {
       stop (w);
       ping (p);
@@ -633,7 +613,6 @@ TEST (next_ring_is_made_when_all_are_full, RING)
 TEST (fds_wait_while_there_is_no_quota_and_move_later, COLD | MIXED)
 {
   unsigned long told;
-  int i;
 
   knob_first = knob_next = 10;
   gather (0, 30);
@@ -644,7 +623,7 @@ TEST (fds_wait_while_there_is_no_quota_and_move_later, COLD | MIXED)
   gather (30, 60);
   ev_linuxaio_busy_poll (EV_A_ 1e-9);
 
-  for (i = 0; i < 100; ++i)
+  for (int i = 0; i < 100; ++i)
     poll_once ();
 
   ev_linuxaio_busy_poll (EV_A_ 0.);
@@ -654,7 +633,7 @@ TEST (fds_wait_while_there_is_no_quota_and_move_later, COLD | MIXED)
   must_be (stats ().setups_refused, ==, fault_failures);
   told = fault_told;
 
-  for (i = 0; i < 60; ++i)
+  for (int i = 0; i < 60; ++i)
     ping (crowd [i]);
 
   if (backend == COLD) /* where the backend chooses, some come to epoll now */
@@ -693,13 +672,12 @@ static const struct { unsigned char kind, end, events, where; } expected [] = {
 TEST (kind_of_file_decides_where_it_lives, RING)
 {
   struct world_object objects [KINDS];
-  unsigned i;
 
   /* each has a number of its own: a number that was stopped while armed counts for its next file, too */
-  for (i = 0; i < KINDS; ++i)
+  for (unsigned i = 0; i < KINDS; ++i)
     must (world_make (objects + i, expected [i].kind) > expected [i].end);
 
-  for (i = 0; i < KINDS; ++i)
+  for (unsigned i = 0; i < KINDS; ++i)
     {
       struct ev_linuxaio_stats s;
       probe *p = watch (objects [i].fd [expected [i].end], expected [i].events);
@@ -723,14 +701,13 @@ TEST (file_is_judged_again_when_its_number_is_set_anew, RING)
   struct world_object fifo, timer;
   int pair [2];
   probe *p;
-  int i;
 
   must_be (world_make (&fifo, WORLD_FIFO), ==, 1);
   must_be (world_make (&timer, WORLD_TIMERFD), ==, 1);
   sockets (pair);
   p = watch (fifo.fd [0], EV_READ);
 
-  for (i = 0; i < 10; ++i)
+  for (int i = 0; i < 10; ++i)
     {
       poll_once ();
       stop (p);
@@ -889,14 +866,13 @@ TEST (busy_polling_is_asked_for_in_the_environment, LINUXAIO)
     { " 1", 0 }, { "1 ", 0 }, { "20us", 0 }, { "0x20", 0 }, { "1e3", 0 }, { "0.5", 0 }, { "yes", 0 },
     { "not set", 0 }
   };
-  unsigned i, noenv;
   int fd [2];
 
   sockets (fd);
   unsetenv ("LIBEV_FLAGS");
 
-  for (i = 0; i < sizeof (texts) / sizeof (texts [0]); ++i)
-    for (noenv = 0; noenv < 2; ++noenv)
+  for (unsigned i = 0; i < sizeof (texts) / sizeof (texts [0]); ++i)
+    for (unsigned noenv = 0; noenv < 2; ++noenv)
       {
         int before = rings (0);
         struct ev_loop *other;

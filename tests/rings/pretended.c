@@ -74,7 +74,6 @@ static void
 fenced (int release)
 {
   struct context *c;
-  int i;
 
   for (c = kernel.contexts; c < kernel.contexts + kernel.made; ++c)
     {
@@ -82,7 +81,7 @@ fenced (int release)
       if (c->ring->map.head == c->head_seen)
         c->released = release;
 
-      for (i = 0; i < ENTRIES && !release; ++i)
+      for (int i = 0; i < ENTRIES && !release; ++i)
         if (c->is_hidden [i])
           {
             c->ring->entry [i] = c->hidden [i];
@@ -97,9 +96,7 @@ fenced (int release)
 static int
 find (int fd, int events)
 {
-  int i;
-
-  for (i = 0; i < kernel.heldcnt; ++i)
+  for (int i = 0; i < kernel.heldcnt; ++i)
     if ((int)kernel.held [i].iocb->aio_fildes == fd && (int)kernel.held [i].iocb->aio_buf == events
         && !kernel.held [i].cancelled)
       return i;
@@ -192,14 +189,13 @@ static long
 submit (struct context *c, long count, struct iocb **iocbs)
 {
   long i;
-  int k;
 
   look_at_head (c);
   ++kernel.submits;
 
   for (i = 0; i < count && !(kernel.room && c == kernel.contexts && kernel.heldcnt >= kernel.room); ++i)
     {
-      for (k = 0; k < kernel.heldcnt; ++k)
+      for (int k = 0; k < kernel.heldcnt; ++k)
         must (kernel.held [k].iocb != iocbs [i]); /* or it is made while it is in flight */
 
       must_be (kernel.heldcnt, <, HELD);
@@ -213,11 +209,9 @@ submit (struct context *c, long count, struct iocb **iocbs)
 static long
 cancel (struct iocb *iocb)
 {
-  int i;
-
   ++kernel.cancels;
 
-  for (i = 0; i < kernel.heldcnt; ++i)
+  for (int i = 0; i < kernel.heldcnt; ++i)
     if (kernel.held [i].iocb == iocb && !kernel.held [i].cancelled)
       {
         kernel.held [i].cancelled = 1;
@@ -261,9 +255,7 @@ static probe *p [PAIRS];
 static void
 run (void)
 {
-  int i;
-
-  for (i = 0; i < PAIRS; ++i)
+  for (int i = 0; i < PAIRS; ++i)
     p [i]->count = p [i]->revents = 0;
 
   ev_run (EV_A_ EVRUN_NOWAIT);
@@ -272,9 +264,9 @@ run (void)
 static int
 called (void)
 {
-  int i, count = 0;
+  int count = 0;
 
-  for (i = 0; i < PAIRS; ++i)
+  for (int i = 0; i < PAIRS; ++i)
     count += p [i]->count;
 
   return count;
@@ -289,9 +281,7 @@ ready (probe *p)
 static void
 all (void (*what) (probe *p))
 {
-  int i;
-
-  for (i = 0; i < PAIRS; ++i)
+  for (int i = 0; i < PAIRS; ++i)
     what (p [i]);
 }
 
@@ -305,14 +295,12 @@ held (probe *p, int events)
 static void
 start_pretending (int count, int events)
 {
-  int i;
-
   knob_first = knob_next = (ENTRIES + 1) / 2; /* they have room for twice as many, less one */
   fault_kernel = pretend;
   fault_fenced = fenced;
   fault_looked = looked;
 
-  for (i = 0; i < PAIRS; ++i)
+  for (int i = 0; i < PAIRS; ++i)
     {
       int fd [2];
 
@@ -374,17 +362,15 @@ served (probe *p)
 
 PRETENDED (events_are_read_in_every_position_of_the_ring, PAIRS, EV_READ)
 {
-  int round, i;
-
-  for (round = 0; round < 3 * ENTRIES; ++round)
+  for (int round = 0; round < 3 * ENTRIES; ++round)
     {
       /* one at a time in some rounds, several in others */
-      for (i = 0; i <= round % PAIRS; ++i)
+      for (int i = 0; i <= round % PAIRS; ++i)
         ready (p [i]);
 
       run ();
 
-      for (i = 0; i < PAIRS; ++i)
+      for (int i = 0; i < PAIRS; ++i)
         must_be (p [i]->count, ==, i <= round % PAIRS);
 
       run ();
@@ -436,9 +422,7 @@ PRETENDED (ring_is_asked_for_no_more_than_fits_into_it, FULL / 2, EV_READ | EV_W
 
 PRETENDED (fd_with_both_directions_takes_two_places, 1, EV_READ)
 {
-  int i;
-
-  for (i = 1; i < PAIRS; ++i)
+  for (int i = 1; i < PAIRS; ++i)
     change (p [i], EV_READ | EV_WRITE);
 
   enter_rings ();
@@ -454,9 +438,9 @@ PRETENDED (fd_with_both_directions_takes_two_places, 1, EV_READ)
 
 PRETENDED (refused_request_takes_that_of_the_other_direction_along, FULL / 2, EV_READ | EV_WRITE)
 {
-  int i, round;
+  int i;
 
-  for (round = 0; round < 20; ++round)
+  for (int round = 0; round < 20; ++round)
     {
       while (kernel.heldcnt)
         end (0, POLLIN | POLLOUT);
@@ -508,9 +492,8 @@ PRETENDED (only_what_was_asked_for_is_believed, 1, EV_READ | EV_WRITE)
 PRETENDED (errors_and_hang_ups_are_told_in_both_directions, 1, EV_READ | EV_WRITE)
 {
   static const int res [] = { POLLERR, POLLHUP, POLLIN | POLLERR, POLLOUT | POLLHUP };
-  int i;
 
-  for (i = 0; i < 4; ++i)
+  for (int i = 0; i < 4; ++i)
     {
       complete (p [0], i & 1 ? POLLIN : POLLOUT, res [i]);
       run ();
@@ -524,9 +507,8 @@ PRETENDED (errors_and_hang_ups_are_told_in_both_directions, 1, EV_READ | EV_WRIT
 PRETENDED (event_that_says_nothing_is_followed_by_another_request, 1, EV_READ)
 {
   static const int res [] = { 0, POLLOUT, POLLPRI };
-  int i;
 
-  for (i = 0; i < 3; ++i)
+  for (int i = 0; i < 3; ++i)
     {
       complete (p [0], POLLIN, res [i]);
       run ();
@@ -565,9 +547,9 @@ PRETENDED (event_of_a_time_when_nobody_asked_is_not_told, 1, EV_READ)
 /* the event comes when the fd is watched again, or as another file */
 PRETENDED (event_of_a_cancelled_request_means_nothing_however_late_it_is, PAIRS, EV_READ)
 {
-  int fd [2], i, round;
+  int fd [2];
 
-  for (round = 0; round < 20; ++round)
+  for (int round = 0; round < 20; ++round)
     {
       all (stop);
       run ();
@@ -582,7 +564,7 @@ PRETENDED (event_of_a_cancelled_request_means_nothing_however_late_it_is, PAIRS,
           p [0]->peer = fd [1];
         }
 
-      for (i = 0; i < PAIRS; ++i)
+      for (int i = 0; i < PAIRS; ++i)
         if (round % 4)
           restart (p [i], p [i]->io.fd, EV_READ);
         else
@@ -600,18 +582,16 @@ PRETENDED (event_of_a_cancelled_request_means_nothing_however_late_it_is, PAIRS,
 /* the worker gets no CPU. meanwhile a watcher that is started again is served by epoll, also one that has earned a place in a ring */
 PRETENDED (watcher_is_served_while_its_cancel_is_not_answered, 1, EV_READ)
 {
-  int earned, i;
-
-  for (earned = 0; earned < 100; earned += 99)
+  for (int earned = 0; earned < 100; earned += 99)
     {
-      for (i = 0; i < earned; ++i)
+      for (int i = 0; i < earned; ++i)
         served (p [0]);
 
       stop (p [0]);
       start (p [0]);
       run ();
 
-      for (i = 0; i < 3; ++i)
+      for (int i = 0; i < 3; ++i)
         served (p [0]);
 
       answer_cancels ();
@@ -624,12 +604,10 @@ PRETENDED (watcher_is_served_while_its_cancel_is_not_answered, 1, EV_READ)
 /* stopped, changed and started in one go: the direction is armed as soon as the event of its cancelled request has come */
 PRETENDED (direction_is_armed_again_after_its_cancelled_request, 1, EV_WRITE)
 {
-  int events, i;
-
   /* with a low score and with the highest; the socket can be written to, if somebody asks it */
-  for (events = 1; events < 1000; events *= 3)
+  for (int events = 1; events < 1000; events *= 3)
     {
-      for (i = 0; i < events; ++i)
+      for (int i = 0; i < events; ++i)
         {
           complete (p [0], POLLOUT, POLLOUT);
           run ();
@@ -652,7 +630,7 @@ PRETENDED (direction_is_armed_again_after_its_cancelled_request, 1, EV_WRITE)
       change (p [0], EV_WRITE);
       ev_linuxaio_busy_poll (EV_A_ 1e-9);
 
-      for (i = 0; i < 1000 && !held (p [0], POLLOUT); ++i)
+      for (int i = 0; i < 1000 && !held (p [0], POLLOUT); ++i)
         {
           answer_cancels ();
           run ();
@@ -680,11 +658,11 @@ PRETENDED (stop_ends_when_the_worker_has_let_go_of_the_file, PAIRS, EV_READ)
 /* but not for ever, and what one has waited the others need not; also where the clock stands still */
 PRETENDED (stop_does_not_wait_for_workers_that_get_no_cpu, PAIRS, EV_READ)
 {
-  int i, first = 0;
+  int first = 0;
 
   kernel.clock = 1000;
 
-  for (i = 0; i < PAIRS; ++i)
+  for (int i = 0; i < PAIRS; ++i)
     {
       kernel.looked = 0;
       stop (p [i]);
@@ -704,7 +682,7 @@ PRETENDED (stop_does_not_wait_for_workers_that_get_no_cpu, PAIRS, EV_READ)
 
 PRETENDED (stops_of_one_iteration_share_their_patience, PAIRS, EV_READ)
 {
-  int i, most;
+  int most;
 
   kernel.clock  = kernel.step = 1000;
   kernel.looked = 0;
@@ -713,7 +691,7 @@ PRETENDED (stops_of_one_iteration_share_their_patience, PAIRS, EV_READ)
   run ();
   kernel.then  = answer_cancels;
 
-  for (i = 1; i < 4; ++i)
+  for (int i = 1; i < 4; ++i)
     {
       kernel.looks = most * 2 / 5;
       stop (p [i]);
@@ -737,11 +715,11 @@ epoll_is_readable (void)
 /* an outer loop waits for the epoll fd: it has to be readable as long as there is something, and no longer */
 PRETENDED (epoll_fd_is_readable_while_there_is_an_event, 2, EV_READ)
 {
-  int fd = eventfd (0, EFD_CLOEXEC), round;
+  int fd = eventfd (0, EFD_CLOEXEC);
 
   run ();
 
-  for (round = 0; round < 10; ++round)
+  for (int round = 0; round < 10; ++round)
     {
       if (round == 3)
         ev_loop_fork (EV_A);
@@ -771,18 +749,17 @@ PRETENDED (epoll_fd_is_readable_while_there_is_an_event, 2, EV_READ)
 PRETENDED (late_bell_is_taken_by_one_of_the_next_polls, 1, EV_READ)
 {
   const uint64_t one = 1;
-  int i;
 
   ready (p [0]);
 
-  for (i = 0; i < 3; ++i)
+  for (int i = 0; i < 3; ++i)
     run ();
 
   must (!epoll_is_readable ());
   must_be (write (kernel.held [0].iocb->aio_resfd, &one, 8), ==, 8);
   must (epoll_is_readable ());
 
-  for (i = 0; i < 1000 && epoll_is_readable (); ++i)
+  for (int i = 0; i < 1000 && epoll_is_readable (); ++i)
     run ();
 
   must (!epoll_is_readable ());
@@ -797,14 +774,12 @@ complete_the_first (void)
 /* ten seconds are watched for, an event in each place of the ring; a look at the clock plays the kernel's interrupt */
 PRETENDED (busy_polling_sees_the_event_without_sleeping, 1, EV_READ)
 {
-  int round;
-
   run ();
   fault_reset ();
   ev_linuxaio_busy_poll (EV_A_ 10.);
   kernel.then = complete_the_first;
 
-  for (round = 0; round < ENTRIES; ++round)
+  for (int round = 0; round < ENTRIES; ++round)
     {
       kernel.looks = 50;
       p [0]->count = 0;

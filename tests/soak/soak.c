@@ -235,9 +235,7 @@ client_close (struct conn *c)
 static void
 client_stream (struct conn *c, unsigned char *to, size_t n, long from)
 {
-  size_t i;
-
-  for (i = 0; i < n; ++i)
+  for (size_t i = 0; i < n; ++i)
     {
       uint32_t x = (c->seed + from + i) * 2654435761u;
 
@@ -363,11 +361,11 @@ static void
 client (void)
 {
   struct conn *conn = (struct conn *)calloc (connections, sizeof (*conn));
-  int i, descriptors = open_fds ("socket");
+  int descriptors = open_fds ("socket");
 
   begin ();
 
-  for (i = 0; i < connections; ++i)
+  for (int i = 0; i < connections; ++i)
     client_open (conn + i);
 
   end ();
@@ -386,7 +384,7 @@ setting (const char *name, int otherwise)
 TEST (echo_service_under_churn, EPOLL | COLD | MIXED)
 {
   pid_t workers [WORKERS], clients, retired;
-  int fd [2], i;
+  int fd [2];
 
   seconds     = setting ("SOAK_SECONDS", 4);
   connections = setting ("SOAK_CONNECTIONS", 1000);
@@ -397,13 +395,13 @@ TEST (echo_service_under_churn, EPOLL | COLD | MIXED)
   address  = address_of (listener, &address_len);
   must (!listen (listener, 4096));
 
-  for (i = 0; i < WORKERS; ++i)
+  for (int i = 0; i < WORKERS; ++i)
     workers [i] = in_child (worker);
 
   clients = in_child (client);
 
   /* one after the other retires, and ends with its last connection; another takes its place */
-  for (i = 1; i < seconds * 4; ++i)
+  for (int i = 1; i < seconds * 4; ++i)
     {
       pause_for (250);
 
@@ -419,7 +417,7 @@ TEST (echo_service_under_churn, EPOLL | COLD | MIXED)
 
   ends_well (clients);
 
-  for (i = 0; i < WORKERS; ++i)
+  for (int i = 0; i < WORKERS; ++i)
     {
       kill (workers [i], SIGTERM);
       ends_well (workers [i]);
