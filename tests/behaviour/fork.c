@@ -124,7 +124,7 @@ CHILD (grandchild_serves_its_own, ALL)
 
 TEST (child_of_a_forkcheck_loop_need_not_say_so, ALL)
 {
-  loop_with_flags (EVFLAG_FORKCHECK);
+  loop_with_flags (EVFLAG_FORKCHECK, 0);
   expect_parent_undisturbed_by (serve_as_child);
 }
 

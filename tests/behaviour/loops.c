@@ -86,11 +86,11 @@ TEST (embedded_loop_is_served, EPOLL | LINUXAIO)
   };
   struct ev_loop *inner = loop;
 
-  must ((ev_embeddable_backends () & backend_flag ()) == backend_flag ());
+  must ((ev_embeddable_backends () & backend_flags) == backend_flags);
 
   for (int i = 0; i < 3; ++i)
     {
-      unsigned flags = outer [i].flags ? outer [i].flags : backend_flag ();
+      unsigned flags = outer [i].flags ? outer [i].flags : backend_flags;
 
       expect_service_when_embedded (inner, ev_loop_new (EVFLAG_NOENV | flags), outer [i].cb);
       ev_loop_destroy (EV_A);
@@ -164,8 +164,8 @@ TEST (environment_selects_the_backend, ALL)
   char flags [20];
   struct ev_loop *other;
 
-  must ((ev_supported_backends () & backend_flag ()) == backend_flag ());
-  snprintf (flags, sizeof (flags), "%u", backend_flag ());
+  must ((ev_supported_backends () & backend_flags) == backend_flags);
+  snprintf (flags, sizeof (flags), "%u", backend_flags);
   must (!setenv ("LIBEV_FLAGS", flags, 1));
   other = ev_loop_new (0);
   must (other != 0);
@@ -177,7 +177,7 @@ TEST (default_loop_is_served_and_comes_back, ALL)
 {
   for (int i = 0; i < 2; ++i)
     {
-      default_loop_with_flags (0);
+      loop_with_flags (0, 1);
       must (ev_is_default_loop (EV_A));
       talk (reader (), 10);
     }

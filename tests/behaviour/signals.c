@@ -13,14 +13,14 @@ expect_signals_to_arrive (unsigned flags)
   int count = 0;
   pid_t target = getpid (), pid;
 
-  loop_with_flags (flags);
+  loop_with_flags (flags, 0);
   counted (signal, &count, SIGUSR1);
 
   for (int i = 1; i <= 10; ++i)
     {
       for_child (pid)
         {
-          pause_for (5);
+          usleep (5000);
           must (!kill (target, SIGUSR1));
         }
 
@@ -42,7 +42,7 @@ TEST (signal_of_a_loop_that_leaves_the_mask_alone_ends_the_sleep, ALL) { expect_
 static void
 expect_children_to_be_reported (unsigned flags)
 {
-  default_loop_with_flags (flags);
+  loop_with_flags (flags, 1);
 
   for (int code = 1; code <= 5; ++code)
     {

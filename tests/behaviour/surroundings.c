@@ -25,7 +25,7 @@
 static struct ev_loop *
 own_loop (void)
 {
-  EV_P = ev_loop_new (EVFLAG_NOENV | backend_flag ());
+  EV_P = ev_loop_new (EVFLAG_NOENV | backend_flags);
 
   if (loop && backend & LINUXAIO)
     ev_linuxaio_busy_poll (EV_A_ 1e-9);
@@ -179,7 +179,7 @@ static void
 live_in_danger (int number)
 {
   forbid (number & 1 ? aio : pwait2, SECCOMP_RET_KILL_PROCESS);
-  loop = loop_without_ring ();
+  loop = another_loop ();
   talk (reader (), 50);
   talk (terminal_reader (), 50);
   ev_loop_destroy (EV_A);

@@ -198,7 +198,7 @@ TEST (thread_that_sleeps_in_a_loop_can_be_cancelled, SANITIZED ? 0 : EPOLL | LIN
         counted (timer, &ticks, 0.005, 0.005);
 
       thread = thread_of (run_loop);
-      pause_for (20);
+      usleep (20000);
       must (!pthread_cancel (thread));
       must (!pthread_join (thread, &res)); /* the runner finds out if it never ends */
       must (res == PTHREAD_CANCELED);

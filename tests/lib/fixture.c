@@ -10,7 +10,7 @@
 
 __thread struct ev_loop *loop;
 __thread int places;
-unsigned backend;
+unsigned backend, backend_flags;
 
 static __thread int fence [2]; /* what settle sends its bytes through */
 static int fds_before;
@@ -40,13 +40,6 @@ wait_for (int fd, int events)
     }
 
   return p.revents;
-}
-
-void
-pause_for (int milliseconds)
-{
-  if (poll (0, 0, milliseconds))
-    must (errno == EINTR);
 }
 
 static void
@@ -97,7 +90,7 @@ force_ring (EV_P)
 
   for (int tries = patience () / 10; tries && !rings (0) && ev_backend (EV_A) != EVBACKEND_EPOLL; --tries)
     {
-      pause_for (tries % 2 * 10);
+      usleep (tries % 2 * 10000);
       ev_linuxaio_busy_poll (EV_A_ 1e-9);
       ev_run (EV_A_ EVRUN_NOWAIT);
     }
@@ -111,12 +104,12 @@ force_ring (EV_P)
 }
 
 static struct ev_loop *
-checked_loop (EV_P_ int with_ring)
+checked_loop (EV_P)
 {
   must (loop != 0);
-  must (ev_backend (EV_A) & backend_flag ());
+  must (ev_backend (EV_A) & backend_flags);
 
-  if (with_ring && backend == RING)
+  if (backend == RING)
     force_ring (EV_A);
 
   return loop;
@@ -125,27 +118,14 @@ checked_loop (EV_P_ int with_ring)
 struct ev_loop *
 another_loop (void)
 {
-  return checked_loop (ev_loop_new (EVFLAG_NOENV | backend_flag ()), 1);
-}
-
-struct ev_loop *
-loop_without_ring (void)
-{
-  return checked_loop (ev_loop_new (EVFLAG_NOENV | backend_flag ()), 0);
+  return checked_loop (ev_loop_new (EVFLAG_NOENV | backend_flags));
 }
 
 void
-loop_with_flags (unsigned flags)
+loop_with_flags (unsigned flags, int as_default)
 {
   ev_loop_destroy (EV_A);
-  loop = checked_loop (ev_loop_new (EVFLAG_NOENV | backend_flag () | flags), 1);
-}
-
-void
-default_loop_with_flags (unsigned flags)
-{
-  ev_loop_destroy (EV_A);
-  loop = checked_loop (ev_default_loop (EVFLAG_NOENV | backend_flag () | flags), 1);
+  loop = checked_loop ((as_default ? ev_default_loop : ev_loop_new) (EVFLAG_NOENV | backend_flags | flags));
 }
 
 void
@@ -191,21 +171,10 @@ probe_cb (EV_P_ ev_io *w, int revents)
     must (errno == EAGAIN);
 }
 
-void *
-kept (size_t size)
-{
-  void *p = calloc (1, size);
-
-  if (!p)
-    abort (); /* as libev does */
-
-  return p;
-}
-
 probe *
 probe_for (int fd, int events)
 {
-  probe *p = (probe *)kept (sizeof (*p));
+  probe *p = (probe *)calloc (1, sizeof (*p));
 
   ev_io_init (&p->io, probe_cb, fd, events);
   p->peer = -1;
@@ -247,30 +216,11 @@ reader_of (int kind)
 }
 
 void
-start (probe *p)
-{
-  ev_io_start (EV_A_ &p->io);
-}
-
-void
-stop (probe *p)
-{
-  ev_io_stop (EV_A_ &p->io);
-}
-
-void
 restart (probe *p, int fd, int events)
 {
   ev_io_stop (EV_A_ &p->io);
   ev_io_set (&p->io, fd, events);
   ev_io_start (EV_A_ &p->io);
-}
-
-void
-stop_and_close (probe *p)
-{
-  stop (p);
-  close (p->io.fd);
 }
 
 void
@@ -354,12 +304,6 @@ serve_crowd (int count, int rounds)
     }
 }
 
-void
-count_cb (EV_P_ void *w, int revents)
-{
-  ++*(int *)((ev_watcher *)w)->data;
-}
-
 /*****************************************************************************/
 /* descriptors */
 
@@ -426,13 +370,6 @@ fill (int fd)
 }
 
 void
-close_both (int fd [2])
-{
-  close (fd [0]);
-  close (fd [1]);
-}
-
-void
 onto (int from, int to)
 {
   if (from != to)
@@ -487,13 +424,6 @@ child (void)
     }
 
   return pid;
-}
-
-void
-leave (void)
-{
-  fflush (0);
-  _exit (0);
 }
 
 pid_t

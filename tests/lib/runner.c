@@ -86,12 +86,6 @@ test_register (test *t)
   last  = &t->next;
 }
 
-unsigned
-backend_flag (void)
-{
-  return kind->flags;
-}
-
 int
 patience_factor (void)
 {
@@ -227,9 +221,9 @@ call_test (test *t)
 static void
 run_test (test *t)
 {
-  backend = kind->bit;
-
-  beats   = (int *)mmap (0, sizeof (*beats), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  backend       = kind->bit;
+  backend_flags = kind->flags;
+  beats = (int *)mmap (0, sizeof (*beats), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   watch_over ();
 
   if (forking)

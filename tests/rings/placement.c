@@ -304,7 +304,7 @@ TEST (epoll_is_looked_at_beside_a_closed_fd, RING)
       stop (terminal);
       stop (closed);
       fault_reset ();
-      loop_with_flags (0);
+      loop_with_flags (0, 0);
     }
 }
 
@@ -836,7 +836,7 @@ TEST (loop_with_a_ring_sleeps_for_less_than_a_millisecond, LINUXAIO)
   fault_reset ();
   unsetenv ("LIBEV_FLAGS");
   setenv ("LIBEV_BUSY_POLL", "200", 1);
-  loop = ev_loop_new (backend_flag ());
+  loop = ev_loop_new (backend_flags);
   reader ();
   poll_once ();
   must_be (stats ().rings, ==, 1);
@@ -881,7 +881,7 @@ TEST (busy_polling_is_asked_for_in_the_environment, LINUXAIO)
         if (strcmp (texts [i].text, "not set"))
           setenv ("LIBEV_BUSY_POLL", texts [i].text, 1);
 
-        other = ev_loop_new (backend_flag () | (noenv ? EVFLAG_NOENV : 0));
+        other = ev_loop_new (backend_flags | (noenv ? EVFLAG_NOENV : 0));
         unsetenv ("LIBEV_BUSY_POLL");
         ev_io_init (&io, probe_cb, fd [0], EV_READ);
         ev_io_start (other, &io);

@@ -34,7 +34,7 @@ want_ring (int call, int error, int ring)
   ev_loop_destroy (EV_A);
   must_be (rings (0), ==, 0);
   fault_reset ();
-  loop = loop_without_ring ();
+  loop = another_loop ();
   gather (0, SOME);
   fault_arrange (call, error, 1, 1);
   fault_ring = ring;
@@ -97,7 +97,7 @@ TEST (loop_without_epoll_is_none, COLD | MIXED)
   none = limit;
   none.rlim_cur = 0;
   setrlimit (RLIMIT_NOFILE, &none);
-  must (!ev_loop_new (EVFLAG_NOENV | backend_flag ()));
+  must (!ev_loop_new (EVFLAG_NOENV | backend_flags));
   setrlimit (RLIMIT_NOFILE, &limit);
 }
 
@@ -188,7 +188,7 @@ TEST (missing_epoll_pwait2_is_found_out_once, RING)
       int ticks = 0;
       ev_timer *timer;
 
-      loop_with_flags (EVFLAG_NOTIMERFD);
+      loop_with_flags (EVFLAG_NOTIMERFD, 0);
       fault_reset ();
       fault_arrange (FAULT_epoll_pwait2, errors [i], 1, 1);
       timer = counted (timer, &ticks, 0.001, 0.001);

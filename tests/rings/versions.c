@@ -71,7 +71,7 @@ static int
 asks_for_a_ring (void)
 {
   stop (crowd [0]);
-  loop_with_flags (0);
+  loop_with_flags (0, 0);
   fault_arrange (FAULT_io_setup, EAGAIN, 1, 1);
   restart (crowd [0], crowd [0]->io.fd, EV_READ);
   ev_linuxaio_busy_poll (EV_A_ 1e-9);

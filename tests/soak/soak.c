@@ -403,7 +403,7 @@ TEST (echo_service_under_churn, EPOLL | COLD | MIXED)
   /* one after the other retires, and ends with its last connection; another takes its place */
   for (int i = 1; i < seconds * 4; ++i)
     {
-      pause_for (250);
+      usleep (250000);
 
       if (i % REPLACE == 0)
         {
