@@ -316,7 +316,7 @@ make (int kind, int fd [2])
   progress ();
 
   if (!world_make (&o, kind))
-    give_up (__FILE__, __LINE__, "no %s: %s", world_kind_name (kind), strerror (errno));
+    give_up (__FILE__, __LINE__, "no %s: %s", world_kinds [kind].name, strerror (errno));
 
   fd [0] = o.fd [kind == WORLD_PTY];
   fd [1] = o.fd [kind != WORLD_PTY];

@@ -39,7 +39,7 @@ static unsigned char former [65536];  /* by hash: numbers that files had before 
 static char scratch [65536];
 
 /*****************************************************************************/
-/* making objects: each maker fills in fd [] and aux, and returns the number of ends, 0: it cannot */
+/* making objects: each maker fills in fd [] and aux, and returns the number of ends, 0: it cannot. type is its last column in WORLD_LIST */
 
 static void
 shrink_buffers (int fd)
@@ -68,12 +68,8 @@ make_pair (struct world_object *o, int type)
   return 2;
 }
 
-static int make_stream    (struct world_object *o) { return make_pair (o, SOCK_STREAM   ); }
-static int make_dgram     (struct world_object *o) { return make_pair (o, SOCK_DGRAM    ); }
-static int make_seqpacket (struct world_object *o) { return make_pair (o, SOCK_SEQPACKET); }
-
 static int
-make_pipe (struct world_object *o)
+make_pipe (struct world_object *o, int type)
 {
   if (pipe2 (o->fd, O_NONBLOCK | O_CLOEXEC))
     return 0;
@@ -84,7 +80,7 @@ make_pipe (struct world_object *o)
 
 /* a pipe reopened O_RDWR through /proc is what an O_RDWR FIFO is, and needs no file system */
 static int
-make_fifo (struct world_object *o)
+make_fifo (struct world_object *o, int type)
 {
   char path [32];
   int ends [2];
@@ -101,7 +97,7 @@ make_fifo (struct world_object *o)
 }
 
 static int
-make_pty (struct world_object *o)
+make_pty (struct world_object *o, int type)
 {
   struct termios raw;
 
@@ -149,7 +145,7 @@ connect_to (int fd, const void *address, socklen_t length)
 }
 
 static int
-make_tcp (struct world_object *o)
+make_tcp (struct world_object *o, int type)
 {
   struct sockaddr_in a;
   struct pollfd p = { loopback_socket (SOCK_STREAM, &a), POLLIN, 0 };
@@ -169,7 +165,7 @@ make_tcp (struct world_object *o)
 }
 
 static int
-make_udp (struct world_object *o)
+make_udp (struct world_object *o, int type)
 {
   struct sockaddr_in a, b;
 
@@ -178,12 +174,17 @@ make_udp (struct world_object *o)
   return connect_to (o->fd [0], &b, sizeof (b)) || connect_to (o->fd [1], &a, sizeof (a)) ? 0 : 2;
 }
 
-static int make_udp_bound (struct world_object *o) { return one_end (o, loopback_socket (SOCK_DGRAM, &(struct sockaddr_in) { 0 })); }
-static int make_listen (struct world_object *o) { return one_end (o, loopback_socket (SOCK_STREAM, &(struct sockaddr_in) { 0 })); }
+static int
+make_bound (struct world_object *o, int type)
+{
+  struct sockaddr_in a;
+
+  return one_end (o, loopback_socket (type, &a));
+}
 
 /* the kernel picks an abstract name when only the family is given */
 static int
-make_listen_unix (struct world_object *o)
+make_listen_unix (struct world_object *o, int type)
 {
   struct sockaddr_un a = { AF_UNIX, "" };
 
@@ -192,7 +193,7 @@ make_listen_unix (struct world_object *o)
 }
 
 static int
-make_connecting (struct world_object *o)
+make_connecting (struct world_object *o, int type)
 {
   struct sockaddr_in a;
 
@@ -202,7 +203,7 @@ make_connecting (struct world_object *o)
 }
 
 static int
-make_signalfd (struct world_object *o)
+make_signalfd (struct world_object *o, int type)
 {
   sigset_t set;
   int i = 0;
@@ -221,7 +222,7 @@ make_signalfd (struct world_object *o)
 }
 
 static int
-make_epoll (struct world_object *o)
+make_epoll (struct world_object *o, int type)
 {
   struct epoll_event ev = { EPOLLIN, { 0 } };
 
@@ -232,7 +233,7 @@ make_epoll (struct world_object *o)
 
 /* what inotify watches is a memfd, so that nothing is left in any file system */
 static int
-make_inotify (struct world_object *o)
+make_inotify (struct world_object *o, int type)
 {
   char path [32];
 
@@ -242,45 +243,17 @@ make_inotify (struct world_object *o)
   return inotify_add_watch (o->fd [0], path, IN_ATTRIB) >= 0;
 }
 
-static int make_eventfd   (struct world_object *o) { return one_end (o, eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC)); }
-static int make_timerfd   (struct world_object *o) { return one_end (o, timerfd_create (CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)); }
-static int make_memfd     (struct world_object *o) { return one_end (o, memfd_create ("world", MFD_CLOEXEC)); }
-static int make_devnull   (struct world_object *o) { return one_end (o, open ("/dev/null", O_RDWR | O_CLOEXEC)); }
-static int make_directory (struct world_object *o) { return one_end (o, open ("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)); }
+static int make_eventfd   (struct world_object *o, int type) { return one_end (o, eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC)); }
+static int make_timerfd   (struct world_object *o, int type) { return one_end (o, timerfd_create (CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)); }
+static int make_memfd     (struct world_object *o, int type) { return one_end (o, memfd_create ("world", MFD_CLOEXEC)); }
+static int make_devnull   (struct world_object *o, int type) { return one_end (o, open ("/dev/null", O_RDWR | O_CLOEXEC)); }
+static int make_directory (struct world_object *o, int type) { return one_end (o, open ("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)); }
 
-static const struct
-{
-  const char *name;
-  int (*make) (struct world_object *o);
-} kinds [WORLD_KINDS] = {
-  { "nothing"         , 0                },
-  { "socketpair"      , make_stream      },
-  { "dgram-pair"      , make_dgram       },
-  { "seqpacket-pair"  , make_seqpacket   },
-  { "pipe"            , make_pipe        },
-  { "fifo-rdwr"       , make_fifo        },
-  { "pty"             , make_pty         },
-  { "tcp-pair"        , make_tcp         },
-  { "udp-pair"        , make_udp         },
-  { "udp-bound"       , make_udp_bound   },
-  { "tcp-listener"    , make_listen      },
-  { "unix-listener"   , make_listen_unix },
-  { "tcp-unconnected" , make_connecting  },
-  { "eventfd"         , make_eventfd     },
-  { "signalfd"        , make_signalfd    },
-  { "timerfd"         , make_timerfd     },
-  { "epoll"           , make_epoll       },
-  { "inotify"         , make_inotify     },
-  { "memfd"           , make_memfd       },
-  { "/dev/null"       , make_devnull     },
-  { "directory"       , make_directory   },
+const struct world_maker world_kinds [WORLD_KINDS] = {
+#define X(kind, ...) { __VA_ARGS__ },
+  WORLD_LIST (X)
+#undef X
 };
-
-const char *
-world_kind_name (int kind)
-{
-  return kinds [kind].name;
-}
 
 int
 world_make (struct world_object *o, int kind)
@@ -289,7 +262,7 @@ world_make (struct world_object *o, int kind)
 
   memset (o, 0, sizeof (*o));
   o->fd [0] = o->fd [1] = o->aux = -1;
-  ends = kinds [kind].make ? kinds [kind].make (o) : 0;
+  ends = world_kinds [kind].make (o, world_kinds [kind].type);
 
   if (ends && o->fd [0] >= 0 && (ends == 1 || o->fd [1] >= 0))
     return ends;

@@ -107,7 +107,7 @@ fail_watcher (const struct watcher *w, const char *what, int mask, const char *w
   static const char *const names [4] = { "nothing", "READ", "WRITE", "READ|WRITE" };
 
   fail ("%s: watcher %d (slot %d, %s, fd %d) %s %s, poll has seen 0x%x only", what, (int)(w - watchers), w->slot,
-        w->slot < 0 ? "none" : world_kind_name (world [w->slot].kind), w->io.fd, why, names [mask & EVERYTHING],
+        w->slot < 0 ? "none" : world_kinds [world [w->slot].kind].name, w->io.fd, why, names [mask & EVERYTHING],
         w->slot < 0 ? 0 : world [w->slot].seen);
 }
 
@@ -666,7 +666,7 @@ judge_close (int slot, int peer)
   ++tally->closes;
   if (!world_peer_saw_close (peer, options->patience_ms))
     fail ("slot %d is closed, but its peer (slot %d, %s) does not see it",
-          slot, peer, world_kind_name (world [peer].kind));
+          slot, peer, world_kinds [world [peer].kind].name);
 }
 
 /*****************************************************************************/
@@ -687,7 +687,7 @@ kind_of (int byte)
 OPERATION (MAKE)
 {
   if (world_open (c->slot, kind_of (c->how)))
-    trace ("  %s, fd %d", world_kind_name (kind_of (c->how)), world [c->slot].fd);
+    trace ("  %s, fd %d", world_kinds [kind_of (c->how)].name, world [c->slot].fd);
 }
 
 static void
@@ -1126,7 +1126,7 @@ trace_call (const struct call *c, int op)
   char slot [80] = "", w [80] = "";
 
   if (ops [op].needs & SLOT)
-    sprintf (slot, " slot %d (%s, fd %d)", c->slot, world_kind_name (world [c->slot].kind), world [c->slot].fd);
+    sprintf (slot, " slot %d (%s, fd %d)", c->slot, world_kinds [world [c->slot].kind].name, world [c->slot].fd);
 
   if (ops [op].needs & WATCHER)
     sprintf (w, " w%d (slot %d, fd %d, events %x, %sactive)", (int)(c->w - watchers),

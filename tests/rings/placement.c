@@ -687,7 +687,7 @@ TEST (kind_of_file_decides_where_it_lives, RING)
 
       if ((expected [i].where == 1 ? s.ring_fds : expected [i].where ? s.epoll_refused : s.epoll_kind) != 1)
         give_up (__FILE__, __LINE__, "%s, end %d, events %d: %u in rings, %u kind, %u refused, %u chosen or waiting",
-                 world_kind_name (expected [i].kind), expected [i].end, expected [i].events,
+                 world_kinds [expected [i].kind].name, expected [i].end, expected [i].events,
                  s.ring_fds, s.epoll_kind, s.epoll_refused, s.epoll_chosen + s.epoll_waiting);
 
       stop (p);
