@@ -129,17 +129,6 @@ TEST (descriptor_that_is_closed_before_its_watcher_is_stopped_aborts_nothing, EP
 /*****************************************************************************/
 /* a number is not a file */
 
-/* closes both ends and puts a new pair in their place */
-static void
-replace (probe *p)
-{
-  int fresh [2];
-
-  sockets (fresh);
-  onto (fresh [0], p->io.fd);
-  onto (fresh [1], p->peer);
-}
-
 /* the loop hears of the new file only while nobody watches it */
 TEST (watcher_of_a_new_file_that_is_stopped_at_once_is_served_later, ALL)
 {
@@ -147,7 +136,8 @@ TEST (watcher_of_a_new_file_that_is_stopped_at_once_is_served_later, ALL)
 
   settle (EV_A);
   stop (p);
-  replace (p);
+  close (p->peer);
+  become (p, WORLD_STREAM);
   restart (p, p->io.fd, EV_READ);
   stop (p);
   ev_run (EV_A_ EVRUN_NOWAIT);
@@ -161,7 +151,8 @@ TEST (new_watchers_are_served_beside_a_forgotten_one, ALL)
   probe *old = watch_socket (EV_READ), *r, *w;
 
   settle (EV_A);
-  replace (old);
+  close (old->peer);
+  become (old, WORLD_STREAM);
   r = watch (old->io.fd, EV_READ);
   r->eat  = 1;
   r->peer = old->peer;

@@ -191,15 +191,13 @@ TEST (asyncs_and_signals_of_the_child_stay_there, ALL)
 TEST (stray_event_of_epoll_costs_no_ring, LINUXAIO)
 {
   probe *p = terminal_reader ();
-  int copy = fcntl (p->io.fd, F_DUPFD_CLOEXEC, 0), master = p->peer, fd [2];
+  int copy = fcntl (p->io.fd, F_DUPFD_CLOEXEC, 0), master = p->peer;
   unsigned long before = 0, after = 0;
 
   settle (EV_A);
   rings (&before);
   stop (p);
-  make (WORLD_PTY, fd);
-  p->peer = fd [1];
-  onto (fd [0], p->io.fd);
+  become (p, WORLD_PTY);
   restart (p, p->io.fd, EV_READ);
   settle (EV_A);
   put (master);

@@ -66,15 +66,14 @@ TEST (number_that_was_never_open_is_told, (ALL & ~SELECT) | COMPILED)
 
 TEST (number_that_was_bad_is_served_when_it_is_good, ALL | COMPILED)
 {
-  int number = closed_fd (), fd [2];
+  int number = closed_fd ();
 
   for (int i = 0; i < 5; ++i)
     {
       probe *p = watch (number, EV_READ);
 
       told_it_is_bad (p);
-      sockets (fd);
-      onto (fd [0], number);
+      become (p, WORLD_STREAM);
 
       if (i & 1)
         restart (p, number, EV_READ);
@@ -85,10 +84,10 @@ TEST (number_that_was_bad_is_served_when_it_is_good, ALL | COMPILED)
         }
 
       silent (p);
-      put (fd [1]);
+      put (p->peer);
       told (p, EV_READ);
       stop_and_close (p);
-      close (fd [1]);
+      close (p->peer);
     }
 }
 

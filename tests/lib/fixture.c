@@ -224,6 +224,16 @@ restart (probe *p, int fd, int events)
 }
 
 void
+become (probe *p, int kind)
+{
+  int fd [2];
+
+  make (kind, fd);
+  onto (fd [0], p->io.fd);
+  p->peer = fd [1];
+}
+
+void
 told (probe *p, int events)
 {
   p->count = p->seen = 0;

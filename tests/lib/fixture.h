@@ -177,6 +177,7 @@ probe *reader_of (int kind);             /* the same, for reading, byte by byte 
 #define reader()             reader_of (WORLD_STREAM)
 #define terminal_reader()    reader_of (WORLD_PTY) /* which no ring serves */
 void restart (probe *p, int fd, int events); /* stopped, set and started */
+void become (probe *p, int kind);        /* its number gets another file, with another peer */
 static inline void start (probe *p) { ev_io_start (EV_A_ &p->io); }
 static inline void stop (probe *p)  { ev_io_stop (EV_A_ &p->io); }
 static inline void stop_and_close (probe *p) { stop (p); close (p->io.fd); }
