@@ -453,13 +453,13 @@ status_of (pid_t pid)
   int status;
   pid_t res;
 
-  waiting (__FILE__, __LINE__, "the end of a child", -1, 0, 0);
+  wish = (struct wish) { __FILE__, "the end of a child", __LINE__, -1, 0, 0 };
 
   do
     res = waitpid (pid, &status, 0);
   while (res < 0 && errno == EINTR);
 
-  waiting (0, 0, 0, 0, 0, 0);
+  wish.text = 0;
   must (res == pid);
   progress ();
 

@@ -140,13 +140,21 @@ void loop_with_flags (unsigned flags, int as_default); /* replaces it by one wit
                                                                           \
       while (!(cond))                                                     \
         {                                                                 \
-          waiting (__FILE__, __LINE__, text, values, a, b);               \
+          wish = (struct wish) { __FILE__, text, __LINE__, values, a, b }; \
           ev_run (EV_A_ EVRUN_ONCE);                                      \
         }                                                                 \
                                                                           \
-      waiting (0, 0, 0, 0, 0, 0);                                         \
+      wish = (struct wish) { 0 };                                         \
     }                                                                     \
   while (0)
+
+/* what is waited for now, if it has a text */
+extern __thread struct wish
+{
+  const char *file, *text;
+  int line, values; /* are a and b values? -1: the end of a child */
+  long long a, b;
+} wish;
 
 int patience (void);                     /* milliseconds after which it will never happen */
 void settle (EV_P);                      /* some trips through kernel and loop: whatever was under way has arrived */
@@ -237,7 +245,6 @@ void fixture_setup (void);
 void fixture_teardown (void);
 void progress (void);                    /* the test is not stuck: it says so itself, or a child of it */
 void watch_over (void);                  /* from now on this process gives up when nothing happens */
-void waiting (const char *file, int line, const char *text, int values, long long a, long long b);
 int patience_factor (void);
 
 #endif
