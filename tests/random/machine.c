@@ -156,38 +156,23 @@ owed_to (const struct watcher *w, short revents)
   return world [w->slot].kind == WORLD_PTY ? mask & ~EV_WRITE : mask;
 }
 
-/* asks poll about all watched files at once, and notes what every watcher is owed */
+/* asks poll about all watched files, and notes what every watcher is owed */
 static void
 owe_everybody (int forget)
 {
-  struct pollfd p [256];
-  int n;
-
   if (forget)
     world_forget ();
 
   owed = 0;
 
-  for (int from = 0; from < activecnt; from += n)
+  for (int i = 0; i < activecnt; ++i)
     {
-      n = activecnt - from < 256 ? activecnt - from : 256;
+      struct watcher *w = active [i];
+      short revents = world_poll (w->slot);
 
-      for (int i = 0; i < n; ++i)
-        {
-          p [i].fd     = active [from + i]->io.fd;
-          p [i].events = POLLIN | POLLOUT;
-        }
-
-      poll (p, n, 0);
-
-      for (int i = 0; i < n; ++i)
-        {
-          struct watcher *w = active [from + i];
-
-          world [w->slot].seen |= p [i].revents;
-          w->want = owed_to (w, p [i].revents);
-          owed += directions (w->want);
-        }
+      world [w->slot].seen |= revents;
+      w->want = owed_to (w, revents);
+      owed += directions (w->want);
     }
 
   tally->deliveries += owed;
@@ -397,20 +382,18 @@ run_for (double seconds)
   alarm (HANG_SECONDS + seconds);
   last_priority = EV_MAXPRI; /* ev_run begins with what was pending before */
 
-  if (seconds && outside && !ev_is_active (&timer_w))
+  if (!seconds)
+    ev_run (loop, EVRUN_NOWAIT);
+  else if (outside && !ev_is_active (&timer_w))
     overslept = !run_from_outside (seconds);
   else
     {
-      if (seconds)
-        {
-          ev_now_update (loop);
-          ev_timer_start (loop, &guard);
-        }
-
-      ev_run (loop, seconds ? EVRUN_ONCE : EVRUN_NOWAIT);
+      ev_now_update (loop);
+      ev_timer_start (loop, &guard);
+      ev_run (loop, EVRUN_ONCE);
+      ev_timer_stop (loop, &guard);
     }
 
-  ev_timer_stop (loop, &guard);
   fail_if (overslept && seconds > 0.01 && owed < owed_before && stats ().rings >= rings_before, "slept through: an event came only when the time was over");
   fail_if (unlocked, "the lock of the loop is not taken back");
   fail_if (shared && !frozen && !releases, "the loop polls without giving its lock away");
@@ -460,31 +443,28 @@ settle (int block)
 /*****************************************************************************/
 /* statistics */
 
-static unsigned
-watched (void)
+static int
+is_watched (int slot)
 {
-  int w;
-  unsigned n = 0;
+  int w = world [slot].watcher;
 
-  for (int i = 0; i < world_size; ++i)
-    {
-      for (w = world [i].watcher; w >= 0 && !ev_is_active (&watchers [w].io); w = watchers [w].next)
-        ;
+  while (w >= 0 && !ev_is_active (&watchers [w].io))
+    w = watchers [w].next;
 
-      n += w >= 0;
-    }
-
-  return n;
+  return w >= 0;
 }
 
 static void
 check_stats (void)
 {
   struct ev_linuxaio_stats s;
-  unsigned fds = watched ();
+  unsigned fds = 0;
 
   if (!ev_linuxaio_stats (loop, &s, sizeof (s)))
     return;
+
+  for (int i = 0; i < world_size; ++i)
+    fds += is_watched (i);
 
   if (false_statistics (loop))
     fail ("%s", false_statistics (loop));
