@@ -7,9 +7,6 @@
  */
 #include <linux/perf_event.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/timerfd.h>
 
 #include "fixture.h"
 

@@ -5,9 +5,6 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <pthread.h>
-#include <sched.h>
-#include <sys/signalfd.h>
 
 #include "fixture.h"
 
@@ -214,28 +211,17 @@ static int number;
 static void *
 serve_own_files (void *unused)
 {
-  sigset_t usr1;
   probe *p;
 
   if (unshare (CLONE_FILES))
     skip ("no descriptors of its own for a thread here (%s)", strerror (errno));
 
-  sigemptyset (&usr1);
-  sigaddset (&usr1, SIGUSR1);
-  must (!sigprocmask (SIG_BLOCK, &usr1, 0));
-  onto (signalfd (-1, &usr1, SFD_NONBLOCK | SFD_CLOEXEC), number);
   loop = another_loop ();
-  p    = watch (number, EV_READ);
-  reader ();
-
-  for (int i = 0; i < 20; ++i)
-    {
-      raise (SIGUSR1);
-      told (p, EV_READ);
-      must_be (get (number), >, 0);
-      talk (reader (), 3);
-    }
-
+  p    = reader ();
+  stop (p);
+  onto (p->io.fd, number);
+  restart (p, number, EV_READ);
+  talk (p, 50);
   ev_loop_destroy (EV_A);
 
   return unused;

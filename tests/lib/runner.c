@@ -11,10 +11,6 @@
  */
 #include <execinfo.h>
 #include <getopt.h>
-#include <stdarg.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <time.h>
 
 #include "fixture.h"
 

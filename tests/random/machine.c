@@ -1,17 +1,4 @@
-#define _GNU_SOURCE
-#include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-
+#include "system.h"
 #include "ev.h"
 #include "ev_linuxaio.h"
 #include "account.h"

@@ -11,23 +11,8 @@
  * which is printed, and stored in the file given with -o. -p is the time in
  * milliseconds after which an event counts as lost; -b is libev's number of a backend.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
+#include "system.h"
 #include "ev.h"
 #include "machine.h"
 #include "fault.h"

@@ -12,8 +12,6 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
 #include <linux/aio_abi.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 
 #include "rings.h"
 

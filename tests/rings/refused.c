@@ -6,7 +6,6 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <sys/syscall.h>
 
 #include "rings.h"
 

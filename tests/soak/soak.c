@@ -11,7 +11,6 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <sys/mman.h>
 
 #include "fixture.h"
 
@@ -192,25 +191,21 @@ accept_cb (EV_P_ ev_io *w, int revents)
   ev_timer_again (EV_A_ &c->timer);
 }
 
-static void
-retire_cb (EV_P_ ev_signal *w, int revents)
-{
-  ev_break (EV_A_ EVBREAK_ALL);
-}
-
 /* until it is told to retire */
 static void
 worker (void)
 {
+  static int retired;
   ev_io accepter;
-  ev_signal retire;
 
   begin ();
-  ev_signal_init (&retire, retire_cb, SIGTERM);
+  counted (signal, &retired, SIGTERM);
   ev_io_init (&accepter, accept_cb, listener, EV_READ);
-  ev_signal_start (EV_A_ &retire);
   ev_io_start (EV_A_ &accepter);
-  ev_run (EV_A_ 0);
+
+  while (!retired)
+    ev_run (EV_A_ EVRUN_ONCE);
+
   ev_io_stop (EV_A_ &accepter);
   close (listener);
   end ();
@@ -375,19 +370,13 @@ client (void)
 
 /*****************************************************************************/
 
-static int
-setting (const char *name, int otherwise)
-{
-  return getenv (name) ? atoi (getenv (name)) : otherwise;
-}
-
 TEST (echo_service_under_churn, EPOLL | COLD | MIXED)
 {
   pid_t workers [WORKERS], clients, retired;
   int fd [2];
 
-  seconds     = setting ("SOAK_SECONDS", 4);
-  connections = setting ("SOAK_CONNECTIONS", 1000);
+  seconds     = atoi (getenv ("SOAK_SECONDS") ?: "4");
+  connections = atoi (getenv ("SOAK_CONNECTIONS") ?: "1000");
   room_for_fds (connections + 100);
   report   = mmap (0, sizeof (*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   make (WORLD_LISTEN, fd);
