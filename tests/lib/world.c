@@ -358,6 +358,16 @@ occupy (int slot, int fd, const struct world_object *o, int kind, int end)
   world [slot] = (struct world_slot) { fd, o->aux, slot, ++files, world [slot].watcher, 0, 0, kind, end, o->signo };
 }
 
+/* a connection: its other end may be anywhere */
+static void
+occupy_alone (int slot, int fd, int kind, int end)
+{
+  static const struct world_object none = { { -1, -1 }, -1, 0 };
+
+  occupy (slot, fd, &none, kind, end);
+  world_sample (slot);
+}
+
 static void
 occupy_all (int slot, int fd, const struct world_object *o, int kind, int ends)
 {
@@ -426,36 +436,26 @@ world_close (int slot)
   return 1;
 }
 
-/* close (fd) and then an object that gets the number just set free */
+/* close, and then an object that gets the number just set free */
 int
 world_reopen (int slot, int kind)
 {
   struct world_object o;
-  int ends, fd = world [slot].fd;
+  int fd = world [slot].fd, ends;
 
   if (fd < 0)
     return 0;
 
+  ends = world_make (&o, kind);
   world_close (slot);
 
-  if (!(ends = world_make (&o, kind)))
-    return 1;
-
-  if (ends == 2 && o.fd [1] == fd)
+  if (ends)
     {
-      o.fd [1]  = o.fd [0];
-      o.fd [0] = fd;
-    }
-  else if (o.fd [0] != fd)
-    {
-      if (o.aux == fd)
-        o.aux = dup (o.aux);
-
       dup3 (o.fd [0], fd, O_CLOEXEC);
       close (o.fd [0]);
+      occupy_all (slot, fd, &o, kind, ends);
     }
 
-  occupy_all (slot, fd, &o, kind, ends);
   return 1;
 }
 
@@ -595,7 +595,6 @@ write_listener (int slot)
 {
   struct sockaddr_storage a;
   socklen_t length = sizeof (a);
-  struct world_object none = { { -1, -1 }, -1, 0 };
   int to = free_slot (slot);
   int fd;
 
@@ -610,8 +609,7 @@ write_listener (int slot)
       return -1;
     }
 
-  occupy (to, fd, &none, a.ss_family == AF_UNIX ? WORLD_STREAM : WORLD_TCP, 1);
-  world_sample (to);
+  occupy_alone (to, fd, a.ss_family == AF_UNIX ? WORLD_STREAM : WORLD_TCP, 1);
   return 1;
 }
 
@@ -671,7 +669,6 @@ write_once (int slot, size_t size)
 static ssize_t
 read_listener (int slot)
 {
-  struct world_object none = { { -1, -1 }, -1, 0 };
   int fd = accept4 (world [slot].fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
   int to = free_slot (slot);
 
@@ -681,10 +678,7 @@ read_listener (int slot)
   if (to < 0)
     close (fd);
   else
-    {
-      occupy (to, fd, &none, world [slot].kind == WORLD_LISTEN ? WORLD_TCP : WORLD_STREAM, 0);
-      world_sample (to);
-    }
+    occupy_alone (to, fd, world [slot].kind == WORLD_LISTEN ? WORLD_TCP : WORLD_STREAM, 0);
 
   return 1;
 }
