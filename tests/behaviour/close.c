@@ -56,9 +56,6 @@ TEST (other_end_learns_that_a_stopped_file_is_closed, ALL)
         }
 }
 
-/*****************************************************************************/
-/* names are free at once */
-
 TEST (name_of_a_closed_socket_is_free_at_once, ALL)
 {
   static const struct { int kind, type; } sockets [] = {
@@ -79,9 +76,6 @@ TEST (name_of_a_closed_socket_is_free_at_once, ALL)
         give_up (__FILE__, __LINE__, "the name of kind %d is not free: %s", sockets [i].kind, strerror (errno));
     }
 }
-
-/*****************************************************************************/
-/* and nothing else is changed by that */
 
 /* as servers do it: a write has failed, everything is stopped, then the reason is told */
 TEST (stopping_a_watcher_leaves_errno_as_it_was, ALL)
@@ -125,9 +119,6 @@ TEST (descriptor_that_is_closed_before_its_watcher_is_stopped_aborts_nothing, EP
       talk (reader (), 10);
     }
 }
-
-/*****************************************************************************/
-/* a number is not a file */
 
 /* the loop hears of the new file only while nobody watches it */
 TEST (watcher_of_a_new_file_that_is_stopped_at_once_is_served_later, ALL)

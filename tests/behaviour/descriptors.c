@@ -85,9 +85,6 @@ TEST (timerfd_and_eventfd_that_are_ready_no_more_are_not_reported, ALL)
   stop_and_close (p);
 }
 
-/*****************************************************************************/
-/* nothing is ready, and nothing is asked again and again */
-
 /* each iteration of a loop that waits for nothing but its timers is counted: it sleeps in between */
 static unsigned
 iterations_of_a_sleep (void)

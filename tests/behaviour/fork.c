@@ -128,9 +128,6 @@ TEST (child_of_a_forkcheck_loop_need_not_say_so, ALL)
   expect_parent_undisturbed_by (serve_as_child);
 }
 
-/*****************************************************************************/
-/* other watchers */
-
 static ev_async *async;
 static int forks, asyncs, signals;
 
@@ -179,9 +176,6 @@ TEST (asyncs_and_signals_of_the_child_stay_there, ALL)
   must_be (asyncs + signals, ==, 0);
   signal_itself ();
 }
-
-/*****************************************************************************/
-/* epoll is made anew */
 
 /*
  * A terminal is closed, but lives on under another number, and its old number

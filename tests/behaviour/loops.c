@@ -6,9 +6,6 @@
  */
 #include "fixture.h"
 
-/*****************************************************************************/
-/* running */
-
 static void
 stop_cb (EV_P_ ev_io *w, int revents)
 {
@@ -29,9 +26,7 @@ TEST (run_ends_with_the_last_watcher, ALL)
   must_be (ev_run (EV_A_ 0), ==, 0);
 }
 
-/*****************************************************************************/
 /* embedding, as in the manual: the loop of the test inside one that waits in any way */
-
 static void
 sweep_cb (EV_P_ ev_embed *w, int revents)
 {
@@ -135,9 +130,6 @@ TEST (two_loops_watch_the_same_descriptor, ALL)
   ev_loop_destroy (EV_A);
   loop = own;
 }
-
-/*****************************************************************************/
-/* what it is made of */
 
 TEST (descriptors_of_the_loop_are_closed_on_exec, ALL)
 {

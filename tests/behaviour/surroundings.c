@@ -69,9 +69,6 @@ ended_well (int status)
   return 0;
 }
 
-/*****************************************************************************/
-/* memory */
-
 #define NOT_REACHED 2 /* exit status */
 
 static int fail_at; /* the allocation of libev that fails, counted from 0 */
@@ -129,9 +126,7 @@ TEST (failed_allocation_ends_as_on_epoll, EPOLL | COLD)
   must_be (aborts, >, 5);
 }
 
-/*****************************************************************************/
 /* filters of system calls, as services and containers have them */
-
 static const int aio [] = { SYS_io_setup, SYS_io_destroy, SYS_io_submit, SYS_io_cancel, SYS_io_getevents, 0 };
 static const int pwait2 [] = { SYS_epoll_pwait2, 0 };
 
@@ -186,9 +181,6 @@ TEST (filter_that_kills_does_not_meet_a_loop_that_wants_no_ring, TINY ? EPOLL : 
   in_children (2, live_in_danger, ended_well);
 }
 
-/*****************************************************************************/
-/* interrupted */
-
 static volatile sig_atomic_t alarms;
 
 static void
@@ -228,9 +220,6 @@ TEST (storm_of_signals_loses_nothing, ALL)
   run_until (beats > 20 && alarms > 20);
   storm (0);
 }
-
-/*****************************************************************************/
-/* many of them */
 
 static void *
 live_in_thread (void *unused)

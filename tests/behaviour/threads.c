@@ -34,9 +34,7 @@ run_loop (void *arg)
   return 0;
 }
 
-/*****************************************************************************/
 /* one loop, watchers of other threads: the locking scheme of the manual */
-
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static ev_async async;
 
@@ -172,9 +170,6 @@ TEST (threads_start_and_stop_watchers_while_the_loop_sleeps, EPOLL | LINUXAIO)
   join (thread);
   ev_set_loop_release_cb (EV_A_ 0, 0);
 }
-
-/*****************************************************************************/
-/* threads that are not like others */
 
 /* the wait of each backend is a cancellation point of the C library; with a timer, it comes back to it */
 TEST (thread_that_sleeps_in_a_loop_can_be_cancelled, SANITIZED ? 0 : EPOLL | LINUXAIO)

@@ -149,7 +149,7 @@ fixture_teardown (void)
 
   must_be (open_fds ("anon_inode"), ==, fds_before);
   must_be (rings (0), ==, 0);
-  must_be (allocated_blocks (), ==, 0);
+  must_be (allocated_blocks, ==, 0);
 }
 
 /*****************************************************************************/

@@ -1235,7 +1235,7 @@ machine_run (const unsigned char *program, size_t size,
 {
   static const unsigned char empty [MACHINE_HEADER];
   const unsigned char *header = size < MACHINE_HEADER ? empty : program;
-  int descriptors = open_fds (""), blocks = allocated_blocks ();
+  int descriptors = open_fds (""), blocks = allocated_blocks;
 
   options = o;
   tally   = t;
@@ -1255,8 +1255,8 @@ machine_run (const unsigned char *program, size_t size,
   check (0, 2);
   finish (header [2] & 16);
 
-  if (allocated_blocks () != blocks)
-    fail ("%d blocks of memory are left after ev_loop_destroy", allocated_blocks () - blocks);
+  if (allocated_blocks != blocks)
+    fail ("%d blocks of memory are left after ev_loop_destroy", allocated_blocks - blocks);
 
   if (open_fds ("") != descriptors)
     fail ("%d descriptors before, %d after", descriptors, open_fds (""));
