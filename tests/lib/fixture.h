@@ -11,8 +11,7 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#ifndef FIXTURE_H_
-#define FIXTURE_H_
+#pragma once
 
 #include "system.h"
 #include <ev.h>
@@ -229,5 +228,3 @@ void fixture_teardown (void);
 void progress (void);                    /* the test is not stuck: it says so itself, or a child of it */
 void watch_over (void);                  /* from now on this process gives up when nothing happens */
 int patience_factor (void);
-
-#endif

@@ -14,10 +14,6 @@
 
 #include "fixture.h"
 
-#ifndef TEST_FLAVOUR
-# define TEST_FLAVOUR "installed"
-#endif
-
 /* the loops to run on unless one is asked for */
 #ifndef TEST_LOOPS
 # define TEST_LOOPS ALL

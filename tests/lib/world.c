@@ -61,17 +61,16 @@ make_pipe (struct world_object *o, int type)
 static int
 make_fifo (struct world_object *o, int type)
 {
+  struct world_object pipe;
   char path [32];
-  int ends [2];
 
-  if (pipe2 (ends, O_NONBLOCK | O_CLOEXEC))
+  if (!make_pipe (&pipe, 0))
     return 0;
 
-  fcntl (ends [0], F_SETPIPE_SZ, SMALL_BUFFER);
-  sprintf (path, "/proc/self/fd/%d", ends [0]);
+  sprintf (path, "/proc/self/fd/%d", pipe.fd [0]);
   one_end (o, open (path, O_RDWR | O_NONBLOCK | O_CLOEXEC));
-  close (ends [0]);
-  close (ends [1]);
+  close (pipe.fd [0]);
+  close (pipe.fd [1]);
   return 1;
 }
 

@@ -6,8 +6,7 @@
  * object (both ends of a pipe, duplicates) form a group, because an operation
  * on one of them can change the readiness of all of them.
  */
-#ifndef WORLD_H_
-#define WORLD_H_
+#pragma once
 
 /* kind, name, what makes it (in world.c), and of which type */
 #define WORLD_LIST(X)                                                                         \
@@ -100,5 +99,3 @@ void world_forget (void);                 /* nothing was seen */
 /* the slot of a peer that must notice when this slot is closed, -1: there is none */
 int world_sole_peer (int slot);
 int world_peer_saw_close (int peer, int timeout_ms);
-
-#endif

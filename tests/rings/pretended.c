@@ -29,9 +29,8 @@ struct ring
 struct context
 {
   struct ring *ring;
-  struct io_event hidden [ENTRIES]; /* written there, but not seen yet */
-  char is_hidden [ENTRIES];
-  uint32_t head_seen;
+  struct io_event hidden [ENTRIES]; /* written there, but not seen from here on */
+  uint32_t shown, head_seen;
   int released;                     /* a release fence since head was seen to move */
 };
 
@@ -79,12 +78,8 @@ fenced (int release)
       if (c->ring->map.head == c->head_seen)
         c->released = release;
 
-      for (int i = 0; i < ENTRIES && !release; ++i)
-        if (c->is_hidden [i])
-          {
-            c->ring->entry [i] = c->hidden [i];
-            c->is_hidden [i]   = 0;
-          }
+      for (; !release && c->shown != c->ring->map.tail; c->shown = (c->shown + 1) % ENTRIES)
+        c->ring->entry [c->shown] = c->hidden [c->shown];
     }
 }
 
@@ -115,8 +110,7 @@ end (int i, long res)
   look_at_head (c);
   must (next != c->ring->map.head); /* more requests were made than there are entries */
   memset (c->ring->entry + tail, 0x55, sizeof (*c->ring->entry));
-  c->hidden [tail]    = (struct io_event){ h.iocb->aio_data, (uintptr_t)h.iocb, res, 0 };
-  c->is_hidden [tail] = 1;
+  c->hidden [tail] = (struct io_event){ h.iocb->aio_data, (uintptr_t)h.iocb, res, 0 };
   *(volatile uint32_t *)&c->ring->map.tail = next;
   must (h.iocb->aio_flags & IOCB_FLAG_RESFD);
   must_be (write (h.iocb->aio_resfd, &one, 8), ==, 8);
