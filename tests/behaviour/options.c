@@ -1,6 +1,6 @@
 /*
  * What libev only does when it is compiled for it: descriptors that are not
- * open (an assertion fails without NDEBUG), and ev_walk (EV_WALK_ENABLE).
+ * open (without NDEBUG an assertion fails).
  *
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
@@ -89,43 +89,4 @@ TEST (number_that_was_bad_is_served_when_it_is_good, ALL | COMPILED)
       stop_and_close (p);
       close (p->peer);
     }
-}
-
-static int walked;
-
-static void
-walk_cb (EV_P_ int type, void *w)
-{
-  must_be (type, ==, EV_IO);
-  ++walked;
-}
-
-static void
-walk (void)
-{
-  walked = 0;
-#if EV_WALK_ENABLE
-  ev_walk (EV_A_ EV_IO, walk_cb);
-#else
-  (void)walk_cb;
-#endif
-}
-
-TEST (walk_sees_the_watchers_of_the_program_only, ALL | COMPILED)
-{
-  int asyncs = 0;
-  probe *p;
-
-  counted (async, &asyncs);
-  settle (EV_A);
-  walk ();
-  must_be (walked, ==, 0);
-
-  /* of all kinds, so that whatever the backend needs for them is there */
-  reader ();
-  p = terminal_reader ();
-  watch (p->io.fd, EV_WRITE);
-  settle (EV_A);
-  walk ();
-  must_be (walked, ==, 3);
 }

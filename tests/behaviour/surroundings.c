@@ -22,8 +22,8 @@ own_loop (void)
 {
   EV_P = ev_loop_new (EVFLAG_NOENV | backend_flags);
 
-  if (loop && backend & LINUXAIO)
-    ev_linuxaio_busy_poll (EV_A_ 1e-9);
+  must (loop != 0);
+  ev_linuxaio_busy_poll (EV_A_ 1e-9);
 
   return loop;
 }
@@ -33,7 +33,6 @@ static void
 live (void)
 {
   loop = own_loop ();
-  must (loop != 0);
   serve_crowd (8, 10);
   serve_crowd (120, 10);
   ev_loop_fork (EV_A);
@@ -41,89 +40,18 @@ live (void)
   ev_loop_destroy (EV_A);
 }
 
-/* body (0), body (1) ... in children, some at a time, until one has ended in a way of which ended says so */
+/* body (0), body (1) ... in children */
 static void
-in_children (int count, void (*body) (int number), int (*ended) (int status))
+in_children (int count, void (*body) (int number))
 {
-  pid_t pids [20];
-  int some, over = 0;
+  pid_t pids [8];
 
-  for (int first = 0; first < count && !over; first += some)
-    {
-      some = count - first < 20 ? count - first : 20;
+  for (int i = 0; i < count; ++i)
+    for_child (pids [i])
+      body (i);
 
-      for (int i = 0; i < some; ++i)
-        for_child (pids [i])
-          body (first + i);
-
-      for (int i = 0; i < some; ++i)
-        over |= ended (status_of (pids [i]));
-    }
-}
-
-static int
-ended_well (int status)
-{
-  must_be (status, ==, 0);
-
-  return 0;
-}
-
-#define NOT_REACHED 2 /* exit status */
-
-static int fail_at; /* the allocation of libev that fails, counted from 0 */
-static int allocations, aborts;
-
-static void *
-failing_alloc (void *ptr, long size)
-{
-  if (size && allocations++ == fail_at)
-    return 0;
-
-  if (size)
-    return realloc (ptr, size);
-
-  free (ptr);
-  return 0;
-}
-
-/* libev says so and aborts: not what is wanted from a test's log */
-static void
-silence (void)
-{
-  struct rlimit none = { 0, 0 };
-  int null = open ("/dev/null", O_WRONLY | O_CLOEXEC);
-
-  setrlimit (RLIMIT_CORE, &none);
-  dup2 (null, 2);
-}
-
-/* libev's only answer to a failed allocation is to abort in an orderly way; nothing else may happen */
-static int
-ended_orderly (int status)
-{
-  int not_reached = WIFEXITED (status) && WEXITSTATUS (status) == NOT_REACHED;
-
-  aborts += WIFSIGNALED (status) && WTERMSIG (status) == SIGABRT;
-  must (!status || not_reached || (WIFSIGNALED (status) && WTERMSIG (status) == SIGABRT));
-
-  return not_reached;
-}
-
-static void
-live_until_allocation (int number)
-{
-  silence ();
-  fail_at = number;
-  ev_set_allocator (failing_alloc);
-  live ();
-  _exit (allocations <= fail_at ? NOT_REACHED : 0);
-}
-
-TEST (failed_allocation_ends_as_on_epoll, EPOLL | COLD)
-{
-  in_children (10000, live_until_allocation, ended_orderly);
-  must_be (aborts, >, 5);
+  for (int i = 0; i < count; ++i)
+    ends_well (pids [i]);
 }
 
 /* filters of system calls, as services and containers have them */
@@ -161,7 +89,7 @@ live_behind_filter (int number)
 
 TEST (loop_works_where_calls_are_refused_with_any_errno, EPOLL | LINUXAIO)
 {
-  in_children (8, live_behind_filter, ended_well);
+  in_children (8, live_behind_filter);
 }
 
 /* a service without @aio, and a list of calls from before 2020 */
@@ -178,7 +106,7 @@ live_in_danger (int number)
 /* as long as no ring is wanted */
 TEST (filter_that_kills_does_not_meet_a_loop_that_wants_no_ring, TINY ? EPOLL : EPOLL | COLD | MIXED)
 {
-  in_children (2, live_in_danger, ended_well);
+  in_children (2, live_in_danger);
 }
 
 static volatile sig_atomic_t alarms;
@@ -227,7 +155,6 @@ live_in_thread (void *unused)
   for (int i = 0; i < 5; ++i)
     {
       loop = own_loop ();
-      must (loop != 0);
       serve_crowd (i & 1 ? 120 : 20, 10);
       ev_loop_destroy (EV_A);
     }

@@ -443,8 +443,8 @@ in_child (void (*body) (void))
   return pid;
 }
 
-int
-status_of (pid_t pid)
+void
+ends_well (pid_t pid)
 {
   int status;
   pid_t res;
@@ -455,17 +455,9 @@ status_of (pid_t pid)
     res = waitpid (pid, &status, 0);
   while (res < 0 && errno == EINTR);
 
-  wish.text = 0;
+  wish = (struct wish) { 0 };
   must (res == pid);
   progress ();
-
-  return status;
-}
-
-void
-ends_well (pid_t pid)
-{
-  int status = status_of (pid);
 
   if (WIFSIGNALED (status))
     give_up (__FILE__, __LINE__, "a child was killed by signal %d (%s)", WTERMSIG (status), strsignal (WTERMSIG (status)));

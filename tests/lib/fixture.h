@@ -36,7 +36,7 @@ enum
   LINUXAIO = COLD | RING | MIXED,
   ALL      = SELECT | POLL | EPOLL | LINUXAIO,
 
-  COMPILED = 64  /* a libev that is compiled in, with EV_WALK_ENABLE */
+  COMPILED = 64  /* a libev that is compiled in, without assertions */
 };
 
 /* rings are made at once, and soon full. each takes 35 ms to destroy: use less of all */
@@ -217,7 +217,6 @@ unsigned room_for_fds (unsigned want);   /* raises the limit, or skips the test 
 
 pid_t child (void);                      /* fork */
 pid_t in_child (void (*body) (void));    /* the same for a function */
-int status_of (pid_t pid);               /* as of waitpid */
 void ends_well (pid_t pid);              /* with status 0 */
 
 /*****************************************************************************/

@@ -392,7 +392,7 @@ run_all (void)
           {
             ++count;
 
-            if (!(t->on & COMPILED) || EV_WALK_ENABLE)
+            if (!(t->on & COMPILED) || IS_COMPILED)
               start_test (t);
           }
 
