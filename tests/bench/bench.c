@@ -23,14 +23,12 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -354,8 +352,7 @@ static const struct workload workloads [] =
   { "register",      w_register,  OWN,             1,   0, { step_register } },
   { "growth",        w_register,  OWN,             0,   0, { step_register } },
   { "memory",        w_memory,    OWN,             0,   0, { step_memory } },
-  { "newdestroy",    w_life,      ONE,             0,   0, { step_newdestroy } },
-  { "exit",          w_life,      ONE,             0,   0, { step_exit } },
+  { "newdestroy",    w_newdestroy, ONE,            0,   0, { step_newdestroy } },
   { "accept",        w_accept,    COUNTED,         0,  20, { step_accept }, request_cb },
   { "connect",       w_connect,   ALL,             0,   5, { step_connect }, no_cb, connect_cb },
   { "ends",          idle_world,  OWN,             0,   0, { step_ending } },

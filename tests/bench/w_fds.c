@@ -139,52 +139,25 @@ step_memory (void)
 
 /* newdestroy: one operation: a loop is made, watches n idle sockets for one
  * turn, and is destroyed.
- * exit: one operation: a process is forked which makes a loop, watches n idle
- * sockets for one turn and exits.
  */
-
-static void
-live (void)
-{
-  new_loop ();
-  watch (chans, opt.n);
-  turn_nowait ();
-}
 
 static void
 step_newdestroy (void)
 {
-  live ();
+  new_loop ();
+  watch (chans, opt.n);
+  turn_nowait ();
   unwatch (chans, opt.n);
   loop_del ();
 }
 
 static void
-step_exit (void)
-{
-  int status;
-  pid_t pid = fork ();
-
-  if (pid < 0)
-    err (1, "fork");
-
-  if (!pid)
-    {
-      live ();
-      _exit (0);
-    }
-
-  if (waitpid (pid, &status, 0) != pid || status)
-    errx (1, "child");
-}
-
-static void
-w_life (void)
+w_newdestroy (void)
 {
   int k;
 
   chans = make_chans (opt.n, WORLD_STREAM, 1);
 
   for (k = 0; k < 5; ++k)
-    workload->round [0] ();
+    step_newdestroy ();
 }
