@@ -16,7 +16,7 @@
 # define IOCB_CMD_POLL 5
 #endif
 
-/* in_flight: the kernel has it, it is not just in the queue for the next io_submit */
+/* in_flight: the kernel has it, it is not just in the list for the next io_submit */
 #define BARE_WATCHER_MEMBERS struct iocb iocb; char in_flight;
 
 #include "bare.h"
@@ -69,48 +69,59 @@ ring_parse (void)
 {
   struct ring *ring = (struct ring *)ctx;
   unsigned head = ring->head, tail = __atomic_load_n (&ring->tail, __ATOMIC_ACQUIRE);
-  int any = head != tail;
 
-  for (; head != tail; head = head + 1 < ring->nr ? head + 1 : 0)
-    dispatch (ring->events + head);
+  if (head == tail)
+    return 0;
 
-  if (any)
-    __atomic_store_n (&ring->head, head, __ATOMIC_RELEASE);
+  while (head != tail)
+    {
+      dispatch (ring->events + head);
 
-  return any;
+      if (++head == ring->nr)
+        head = 0;
+    }
+
+  __atomic_store_n (&ring->head, head, __ATOMIC_RELEASE);
+  return 1;
 }
 
-/* what the kernel does not take stays in the queue, and it returns 0 */
+/* returns the number of events meanwhile */
 static int
 submit_queue (void)
 {
-  unsigned nr = 0, sent, k;
-  long res = 0;
+  static struct iocb *batch [QUEUE_MAX];
+  unsigned nr = 0, k;
+  long res, events = 0;
 
   for (k = 0; k < queue_len; ++k)
     {
       io_w *w = (io_w *)queue [k];
 
-      if ((w->armed = w->active))
+      if ((w->armed = w->in_flight = w->active))
         {
           w->iocb = (struct iocb) {
             .aio_flags = bell < 0 ? 0 : IOCB_FLAG_RESFD, .aio_resfd = bell, .aio_lio_opcode = IOCB_CMD_POLL,
             .aio_fildes = w->fd, .aio_buf = w->mask, .aio_data = name_of (w)
           };
-          queue [nr++] = queue [k];
+          batch [nr++] = queue [k];
         }
     }
 
-  for (sent = 0; sent < nr && (res = syscall (SYS_io_submit, ctx, nr - sent, queue + sent)) >= 0; sent += res)
-    for (k = 0; k < res; ++k)
-      ((io_w *)queue [sent + k])->in_flight = 1;
+  queue_len = 0;
 
-  if (res < 0 && errno != EAGAIN)
-    err (1, "io_submit");
+  for (k = 0; k < nr; k += res)
+    if ((res = syscall (SYS_io_submit, ctx, nr - k, batch + k)) < 0)
+      {
+        if (errno != EAGAIN)
+          err (1, "io_submit");
 
-  queue_len = nr - sent;
-  memmove (queue, queue + sent, queue_len * sizeof *queue);
-  return !queue_len;
+        /* requests that were cancelled hold their slots until a worker has been there */
+        usleep (100);
+        events += ring_parse ();
+        res = 0;
+      }
+
+  return events;
 }
 
 static void
@@ -140,16 +151,7 @@ sleep_in_epoll (void)
 static void
 turn (int wait)
 {
-  int events = 0;
-
-  while (!submit_queue ())
-    {
-      /* requests that were cancelled hold their slots until a worker has been there */
-      usleep (100);
-      events += ring_parse ();
-    }
-
-  events += ring_parse ();
+  int events = submit_queue () + ring_parse ();
 
   if (!events && wait)
     (bell < 0 ? sleep_in_aio : sleep_in_epoll) ();
