@@ -302,9 +302,6 @@ typedef struct linuxaio_ring
   struct iocb *queue [LINUXAIO_BATCH]; /* what goes to the kernel with the next io_submit */
 } LINUXAIO_RING;
 
-/* in the place of fd and generation: the event is that of the bell */
-#define LINUXAIO_BELL (~(uint64_t)0)
-
 /* end of the re-arm list. its links are fd + 1, so that 0 means: is not on it */
 #define LINUXAIO_LAST (-1)
 
@@ -658,7 +655,7 @@ linuxaio_kind_good (int fd, int events)
  * tells epoll what is wanted of an fd, see epoll_modify. an fd that it refuses is killed,
  * and so is what we know of it
  */
-inline_speed void
+ecb_noinline static void
 linuxaio_tell_epoll (EV_P_ int fd, int oev)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
@@ -965,7 +962,7 @@ linuxaio_learn (EV_P_ LINUXAIO_FD *f, int events)
 {
   if (!linuxaio.threshold)
     linuxaio_score (f, LINUXAIO_PRICE_EVENT);
-  else if (f->fired && f->score > 0)
+  else if (f->score > 0 && f->fired)
     linuxaio_score (f, -LINUXAIO_PRICE_EVENT);
 
   f->fired |= events;
@@ -1127,53 +1124,24 @@ linuxaio_epoll_wait (EV_P_ ev_tstamp timeout)
 }
 
 /*
- * epoll_poll calls this for the events that epoll_wait has stored, before it looks at them:
- * takes out that of the bell, and makes fds move that should be in a ring. Returns how
- * many are left.
+ * epoll_poll calls this for what it has been told of an fd that epoll serves: makes the fd
+ * move if it should be in a ring
  */
-static int
-linuxaio_epoll_events (EV_P_ int eventcnt)
+static void
+linuxaio_epoll_event (EV_P_ int fd, int events)
 {
-  int i = 0;
+  LINUXAIO_FD *f = &anfds [fd].aio;
 
-  ++linuxaio.stats.epoll_calls;
-  linuxaio.skips = LINUXAIO_SKIPS;
+  linuxaio.epollcnt -= !anfds [fd].events; /* epoll_poll has taken it out of the set */
+  linuxaio_learn (EV_A_ f, events);
 
-  while (i < eventcnt)
+  if (f->score >= linuxaio.threshold && f->place == LINUXAIO_ON_EPOLL)
     {
-      struct epoll_event *ev = epoll_events + i;
-      int fd = (uint32_t)ev->data.u64;
-      LINUXAIO_FD *f;
+      linuxaio.wishes += linuxaio.wishes < EV_LINUXAIO_WORTH;
 
-      if (ecb_expect_false (ev->data.u64 == LINUXAIO_BELL))
-        {
-          *ev = epoll_events [--eventcnt];
-          continue;
-        }
-
-      ++i;
-
-      /* of another file, maybe of a number that is not in anfds: epoll_poll has the set made anew */
-      if (ecb_expect_false ((uint32_t)anfds [fd].egen != (uint32_t)(ev->data.u64 >> 32)))
-        continue;
-
-      f = &anfds [fd].aio;
-
-      linuxaio.epollcnt -= !anfds [fd].events; /* epoll_poll takes it out of the set */
-
-      /* the bits of epoll are those of poll (include/uapi/linux/eventpoll.h) */
-      linuxaio_learn (EV_A_ f, linuxaio_events (ev->events));
-
-      if (f->score >= linuxaio.threshold && f->place == LINUXAIO_ON_EPOLL)
-        {
-          linuxaio.wishes += linuxaio.wishes < EV_LINUXAIO_WORTH;
-
-          if (linuxaio_may_enter (EV_A_ f))
-            linuxaio_rearm (EV_A_ fd);
-        }
+      if (linuxaio_may_enter (EV_A_ f))
+        linuxaio_rearm (EV_A_ fd);
     }
-
-  return eventcnt;
 }
 
 /* whether this process is a child that has inherited the loop and not looked at it since */
@@ -1235,6 +1203,8 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
     linuxaio_resign (EV_A_ timeout);
   else if (looks)
     {
+      ++linuxaio.stats.epoll_calls;
+      linuxaio.skips = LINUXAIO_SKIPS;
       epoll_poll (EV_A_ timeout);
       linuxaio_reap (EV_A);
     }
@@ -1255,7 +1225,10 @@ linuxaio_poll (EV_P_ ev_tstamp timeout)
   if (linuxaio.rings || linuxaio.probecnt || linuxaio.rearm != LINUXAIO_LAST)
     linuxaio_poll_all (EV_A_ timeout);
   else
-    epoll_poll (EV_A_ timeout); /* the short way of a loop that is on epoll altogether */
+    {
+      ++linuxaio.stats.epoll_calls;
+      epoll_poll (EV_A_ timeout); /* the short way of a loop that is on epoll altogether */
+    }
 }
 
 /*****************************************************************************/
@@ -1270,54 +1243,41 @@ linuxaio_poll (EV_P_ ev_tstamp timeout)
  * after it has stored the event. (Events of others may be among them. Then the other end
  * hears of it late.)
  */
-static void
-linuxaio_release (EV_P_ int fd)
+ecb_noinline static void
+linuxaio_take_back (EV_P_ LINUXAIO_FD *f)
 {
-  LINUXAIO_FD *f = &anfds [fd].aio;
-  int saved;
+  int saved     = errno;
+  int before    = linuxaio_ring_events (EV_A);
+  int cancelled = linuxaio_drop (EV_A_ f);
+  ev_tstamp since = get_clock ();
 
-  if (f->place != LINUXAIO_IN_RING || linuxaio_forked (EV_A))
-    return;
+  if (cancelled)
+    linuxaio_score (f, -LINUXAIO_PRICE_CANCEL);
 
-  saved = errno;
-
-  if (linuxaio_phase (f) >= LINUXAIO_QUEUED)
+  if (cancelled && linuxaio.patience > LINUXAIO_TS (0.))
     {
-      int before    = linuxaio_ring_events (EV_A);
-      int cancelled = linuxaio_drop (EV_A_ f);
-      ev_tstamp since = get_clock ();
+      if (linuxaio_spin (EV_A_ before + cancelled, linuxaio.patience))
+        linuxaio_spin (EV_A_ INT_MAX, LINUXAIO_TS (1e-6)); /* so many never come: it takes a microsecond */
+      else
+        linuxaio.patience = LINUXAIO_TS (0.);
 
-      if (cancelled)
-        linuxaio_score (f, -LINUXAIO_PRICE_CANCEL);
-
-      if (cancelled && linuxaio.patience > LINUXAIO_TS (0.))
-        {
-          if (linuxaio_spin (EV_A_ before + cancelled, linuxaio.patience))
-            linuxaio_spin (EV_A_ INT_MAX, LINUXAIO_TS (1e-6)); /* so many never come: it takes a microsecond */
-          else
-            linuxaio.patience = LINUXAIO_TS (0.);
-
-          linuxaio.patience -= get_clock () - since;
-        }
+      linuxaio.patience -= get_clock () - since;
     }
 
-  linuxaio_rearm (EV_A_ fd); /* a stop and start in one iteration with the same events does not call modify */
   errno = saved;
 }
 
-/* the fd may be another file now */
-inline_size void
-linuxaio_renew (EV_P_ int fd)
+/* ev_io_stop calls this for an fd in a ring when its last watcher was stopped */
+static void
+linuxaio_release (EV_P_ int fd)
 {
-  if (anfds [fd].aio.place == LINUXAIO_IN_RING)
-    {
-      if (linuxaio_drop (EV_A_ &anfds [fd].aio))
-        linuxaio_score (&anfds [fd].aio, -LINUXAIO_PRICE_CANCEL);
+  if (linuxaio_forked (EV_A))
+    return;
 
-      anfds [fd].emask = 0;
-    }
+  linuxaio_rearm (EV_A_ fd); /* a stop and start in one iteration with the same events does not call modify */
 
-  anfds [fd].aio.place = LINUXAIO_ANEW;
+  if (linuxaio_phase (&anfds [fd].aio) >= LINUXAIO_QUEUED)
+    linuxaio_take_back (EV_A_ &anfds [fd].aio);
 }
 
 /* whether the kernel does not need to hear of a change, or is told only after a probe */
@@ -1345,10 +1305,26 @@ linuxaio_spared (EV_P_ int fd, int nev)
   return 0;
 }
 
+/* the number of an fd in a ring may be another file now: it begins anew */
 ecb_noinline static void
-linuxaio_change (EV_P_ int fd, int oev, int nev)
+linuxaio_renew (EV_P_ int fd, int oev, int nev)
+{
+  if (linuxaio_drop (EV_A_ &anfds [fd].aio))
+    linuxaio_score (&anfds [fd].aio, -LINUXAIO_PRICE_CANCEL);
+
+  anfds [fd].emask     = 0;
+  anfds [fd].aio.place = LINUXAIO_ANEW;
+  backend_modify (EV_A_ fd, oev, nev);
+}
+
+static void
+linuxaio_modify (EV_P_ int fd, int oev, int nev)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
+
+  /* a stop changes nothing: linuxaio_release has done what there is to do */
+  if (!nev && !(anfds [fd].eflags & EV__IOFDSET))
+    return;
 
   if (linuxaio_forked (EV_A))
     {
@@ -1357,7 +1333,15 @@ linuxaio_change (EV_P_ int fd, int oev, int nev)
     }
 
   if (anfds [fd].eflags & EV__IOFDSET)
-    linuxaio_renew (EV_A_ fd);
+    {
+      if (f->place == LINUXAIO_IN_RING)
+        {
+          linuxaio_renew (EV_A_ fd, oev, nev);
+          return;
+        }
+
+      f->place = LINUXAIO_ANEW;
+    }
 
   if (!nev || (f->place != LINUXAIO_ANEW && linuxaio_spared (EV_A_ fd, nev)))
     return;
@@ -1374,17 +1358,6 @@ linuxaio_change (EV_P_ int fd, int oev, int nev)
     linuxaio_rearm (EV_A_ fd);
   else
     linuxaio_tell_epoll (EV_A_ fd, f->place == LINUXAIO_ANEW ? oev : anfds [fd].emask & (EV_READ | EV_WRITE));
-}
-
-/*
- * a stop changes nothing: linuxaio_release has done what there is to do. a function of its
- * own, to save no registers
- */
-static void
-linuxaio_modify (EV_P_ int fd, int oev, int nev)
-{
-  if (nev || anfds [fd].eflags & EV__IOFDSET)
-    linuxaio_change (EV_A_ fd, oev, nev);
 }
 
 /* microseconds of busy polling that the environment asks for, as seconds */
@@ -1628,11 +1601,3 @@ ev_linuxaio_busy_poll (EV_P_ ev_tstamp seconds) EV_LINUXAIO_NOEXCEPT
           linuxaio_rearm (EV_A_ fd);
         }
 }
-
-#undef LINUXAIO_VERSION
-#undef LINUXAIO_NO_PROBES
-#undef LINUXAIO_PATIENCE
-#undef LINUXAIO_BATCH
-#undef LINUXAIO_SKIPS
-#undef LINUXAIO_BELL
-#undef LINUXAIO_LAST
