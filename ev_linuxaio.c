@@ -90,7 +90,7 @@ static const char linuxaio_ident [] ecb_attribute ((__used__)) = "ev_linuxaio " 
  */
 enum
 {
-  LINUXAIO_PRICE_EVENT  = 1,  /* a loss where the backend chooses and nothing was changed since the last one, else a gain */
+  LINUXAIO_PRICE_EVENT  = 1,  /* a gain. where the backend chooses: a loss, from the second one without a change */
   LINUXAIO_PRICE_CHANGE = 2,  /* a gain: for a change after an event, if epoll would have to hear of it */
   LINUXAIO_PRICE_ANEW   = 4,  /* for an fd that is set anew after an event */
   LINUXAIO_PRICE_CANCEL = 64, /* for an fd that is stopped in flight */
@@ -112,14 +112,14 @@ enum
 #define LINUXAIO_BATCH 32
 
 /*
- * polls without waiting that may skip epoll_wait if nothing is on epoll: the bell may show
- * although nothing is in the rings
+ * polls without waiting that may skip epoll_wait if nothing is on epoll. it is called now and
+ * then for the bell, which may show although nothing is in the rings
  */
 #define LINUXAIO_SKIPS 16
 
 /*****************************************************************************/
 /* the seam to the kernel. Those that return an int return -errno on failure. */
-/* What has no wrapper here is called once, through libc.                     */
+/* Calls without a wrapper here go to libc directly.                          */
 
 #ifndef MADV_WIPEONFORK
 # define MADV_WIPEONFORK 18 /* Linux 4.14 */
@@ -167,7 +167,7 @@ evsys_io_cancel (aio_context_t ctx, struct iocb *iocb)
   return evsys_result (syscall (SYS_io_cancel, ctx, iocb, &unused));
 }
 
-/* adds, or takes out, an fd of an epoll set. ENOENT, EBADF: is not in it */
+/* adds an fd to an epoll set, or takes it out. ENOENT, EBADF: is not in it */
 static int
 evsys_epoll_ctl (int epfd, int op, int fd, uint32_t events, uint64_t data)
 {
@@ -512,7 +512,7 @@ linuxaio_rearm (EV_P_ int fd)
     }
 }
 
-/* first use of a ring by an fd: what never changes of its requests */
+/* makes the requests of an fd, with what never changes of them */
 ecb_noinline static void
 linuxaio_requests_new (EV_P_ int fd)
 {
@@ -629,8 +629,8 @@ linuxaio_phase (LINUXAIO_FD *f)
 /* where an fd lives */
 
 /*
- * Whether a ring is for this kind of file: for stream and seqpacket sockets that do not
- * listen, and for the read end of a pipe. It is not for
+ * Whether rings serve this kind of file: stream and seqpacket sockets that do not listen,
+ * and the read end of a pipe. They do not serve
  *
  * - files that depend on the process that asks (signalfd, binder, epoll), or lose what
  *   they report (perf_event): a kernel worker may ask them (fs/aio.c: aio_poll_wake)
@@ -652,8 +652,8 @@ linuxaio_kind_good (int fd, int events)
 }
 
 /*
- * tells epoll what is wanted of an fd, see epoll_modify. an fd that it refuses is killed,
- * and so is what we know of it
+ * tells epoll what is wanted of an fd, see epoll_modify. an fd that it refuses is killed, and
+ * begins anew
  */
 ecb_noinline static void
 linuxaio_tell_epoll (EV_P_ int fd, int oev)
@@ -752,7 +752,7 @@ linuxaio_decide (EV_P_ int fd, int lacks)
   if (!linuxaio_may_enter (EV_A_ f) || linuxaio_phase (f) != LINUXAIO_IDLE)
     return 0;
 
-  /* its kind comes first where a ring would have to be made for it, else room does: that costs no call */
+  /* room comes first, as looking for it costs no call. but no first ring is made for a wrong kind */
   if (linuxaio.rings && !(ring = linuxaio_ring_find (EV_A_ count)))
     return 0;
 
@@ -938,7 +938,7 @@ linuxaio_probe (EV_P_ int ask)
           fd_event (EV_A_ fd, events);
           linuxaio_rearm (EV_A_ fd);
         }
-      else
+      else if (anfds [fd].events) /* a prepare watcher of an embedded loop may have stopped it */
         {
           if (ask)
             anfds [fd].aio.noprobe = LINUXAIO_NO_PROBES;
@@ -1064,23 +1064,23 @@ linuxaio_ring_events (EV_P)
 
 /*
  * Spins for up to that many seconds until the rings hold count events, returns whether
- * they do. The clock may stand still, so the number of turns is limited, too: there is
- * one for each 10 ns, and it takes longer than that.
+ * they do. The clock may stand still, so the tries are limited, too: to one for each 10 ns.
+ * A try takes longer than that.
  */
 static int
 linuxaio_spin (EV_P_ int count, ev_tstamp seconds)
 {
   ev_tstamp until = get_clock () + seconds;
-  ev_tstamp turns = seconds * LINUXAIO_TS (1e8);
+  ev_tstamp tries = seconds * LINUXAIO_TS (1e8);
 
   do
     {
       if (linuxaio_ring_events (EV_A) >= count)
         return 1;
 
-      turns -= LINUXAIO_TS (1.);
+      tries -= LINUXAIO_TS (1.);
     }
-  while (turns > LINUXAIO_TS (0.) && get_clock () < until);
+  while (tries > LINUXAIO_TS (0.) && get_clock () < until);
 
   return 0;
 }
@@ -1089,9 +1089,9 @@ linuxaio_spin (EV_P_ int count, ev_tstamp seconds)
 /* waiting */
 
 /*
- * epoll_poll calls this in the place of epoll_wait. Once there is a ring, it spins before,
- * if that was asked for, and the timeout is to the nanosecond where the C library and the
- * kernel can (5.11). Other threads may hold the lock of the loop meanwhile, so this
+ * epoll_poll calls this in the place of epoll_wait. Once there is a ring, it first watches
+ * the rings if that was asked for, and the timeout is to the nanosecond where the C library
+ * and the kernel can (5.11). Other threads may hold the lock of the loop meanwhile, so this
  * changes nothing that they look at.
  */
 static int
@@ -1124,8 +1124,8 @@ linuxaio_epoll_wait (EV_P_ ev_tstamp timeout)
 }
 
 /*
- * epoll_poll calls this for what it has been told of an fd that epoll serves: makes the fd
- * move if it should be in a ring
+ * epoll_poll calls this for an event of an fd on epoll. the fd moves if it should be in a
+ * ring
  */
 static void
 linuxaio_epoll_event (EV_P_ int fd, int events)
@@ -1144,7 +1144,7 @@ linuxaio_epoll_event (EV_P_ int fd, int events)
     }
 }
 
-/* whether this process is a child that has inherited the loop and not looked at it since */
+/* whether this is a forked child that has not run linuxaio_fork since */
 inline_size int
 linuxaio_forked (EV_P)
 {
@@ -1153,7 +1153,10 @@ linuxaio_forked (EV_P)
 
 static void linuxaio_resign (EV_P_ ev_tstamp timeout);
 
-/* sees to it that the kernel holds everything, but what an error puts on the re-arm list again */
+/*
+ * sees to it that the kernel holds everything, but what an error puts on the re-arm list
+ * again. ask: whether probes are asked
+ */
 static void
 linuxaio_hold_all (EV_P_ int ask)
 {
@@ -1170,10 +1173,10 @@ linuxaio_hold_all (EV_P_ int ask)
 }
 
 /*
- * A poll with rings, or with fds that the kernel does not hold yet. If nothing is on
- * epoll, and the loop does not sleep, only the bell can show there. Nobody can tell
- * whether it does, for the kernel signals it after it has stored the event. So epoll_wait
- * takes it in the first such poll that finds nothing, and in each LINUXAIO_SKIPSth after.
+ * A poll with rings, or with fds that the kernel does not hold yet. If it does not sleep and
+ * nothing is on epoll, epoll_wait can report the bell only. The kernel signals that after it
+ * has stored the event, so it may still show when the ring was read. The first such poll that
+ * finds nothing takes it, and then one in LINUXAIO_SKIPS + 1.
  */
 ecb_noinline static void
 linuxaio_poll_all (EV_P_ ev_tstamp timeout)
@@ -1214,7 +1217,7 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
       EV_ACQUIRE_CB;
     }
 
-  /* an outer loop that sleeps on the epoll fd next has to poll this one again, so that all is armed */
+  /* not all is armed: an outer loop has to poll this one again. if only the rings were read, the bell shows */
   if (nowait && linuxaio.rearm != LINUXAIO_LAST && (looks || !reaped) && linuxaio.bell >= 0)
     linuxaio_bell_signal (EV_A);
 }
@@ -1235,7 +1238,7 @@ linuxaio_poll (EV_P_ ev_tstamp timeout)
 /* what libev calls */
 
 /*
- * Takes back what is in flight for an fd whose last watcher was stopped. It may be
+ * Drops what an fd has in flight when its last watcher was stopped. It may be
  * closed next, and that has to be the last close: otherwise the other end would hear
  * of it up to 12 ms later (fs/file_table.c: fput of a kernel thread goes to
  * delayed_fput_work). So this waits until as many more events are in the rings as
@@ -1280,7 +1283,7 @@ linuxaio_release (EV_P_ int fd)
     linuxaio_take_back (EV_A_ &anfds [fd].aio);
 }
 
-/* whether the kernel does not need to hear of a change, or is told only after a probe */
+/* whether the kernel has to be told nothing of a change, or only after a probe */
 inline_speed int
 linuxaio_spared (EV_P_ int fd, int nev)
 {
@@ -1307,14 +1310,14 @@ linuxaio_spared (EV_P_ int fd, int nev)
 
 /* the number of an fd in a ring may be another file now: it begins anew */
 ecb_noinline static void
-linuxaio_renew (EV_P_ int fd, int oev, int nev)
+linuxaio_renew (EV_P_ int fd, int nev)
 {
   if (linuxaio_drop (EV_A_ &anfds [fd].aio))
     linuxaio_score (&anfds [fd].aio, -LINUXAIO_PRICE_CANCEL);
 
   anfds [fd].emask     = 0;
   anfds [fd].aio.place = LINUXAIO_ANEW;
-  backend_modify (EV_A_ fd, oev, nev);
+  backend_modify (EV_A_ fd, 0, nev); /* linuxaio_modify, below */
 }
 
 static void
@@ -1336,7 +1339,7 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
     {
       if (f->place == LINUXAIO_IN_RING)
         {
-          linuxaio_renew (EV_A_ fd, oev, nev);
+          linuxaio_renew (EV_A_ fd, nev);
           return;
         }
 
@@ -1407,8 +1410,8 @@ linuxaio_init (EV_P_ int flags)
 }
 
 /*
- * Removes the rings, which takes 35 ms for each, and all that depends on them. In a forked
- * child the rings do not exist; a ring of another loop may be at the same address.
+ * Removes the rings, which takes 35 ms for each, and all that depends on them. A forked child
+ * destroys none: they do not exist there, and a ring of another loop may be at the address.
  */
 ecb_cold static void
 linuxaio_rings_remove (EV_P)

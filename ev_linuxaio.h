@@ -9,8 +9,8 @@
  * EV_LINUXAIO_IMPLEMENTATION: what differs between releases of libev, the
  * ABI of the kernel with its proofs, and the state of a loop.
  *
- * LIBEV_FLAGS=64, or EVBACKEND_LINUXAIO: once a loop has handled some events, whatever AIO
- * serves well lives in rings, and epoll serves the rest. LIBEV_FLAGS=68, or
+ * LIBEV_FLAGS=64, or EVBACKEND_LINUXAIO: after the first 1000 events of a loop, what AIO
+ * serves well lives in rings, the rest on epoll. LIBEV_FLAGS=68, or
  * EVBACKEND_LINUXAIO | EVBACKEND_EPOLL: the backend chooses for each fd. LIBEV_BUSY_POLL=20
  * in the environment is like ev_linuxaio_busy_poll (loop, 20e-6) for every loop.
  */
@@ -41,28 +41,27 @@
 EV_CPP(extern "C" {)
 
 /*
- * Where the fds of a loop live, and what the loop has done. Counters start when the loop is
- * made, and at zero again when its rings are removed, as in a child of a fork. Outside of
- * ev_run, submitted == completed + cancelled + in_flight. Later versions add members at the
- * end.
+ * Where the fds of a loop live, and what the loop has done. Counters begin at zero when the
+ * loop is made, and again when its rings are removed, as in a forked child. Later versions
+ * add members at the end.
  */
 struct ev_linuxaio_stats
 {
   const char *version;          /* of the library: "ev_linuxaio " EV_LINUXAIO_VERSION */
 
-  /* watched fds */
+  /* watched fds, by where they live */
   unsigned ring_fds;            /* in rings */
   unsigned epoll_fds;           /* on epoll: the sum of the next four */
   unsigned epoll_chosen;        /* epoll is cheaper for them */
   unsigned epoll_kind;          /* a ring is not for files of their kind */
   unsigned epoll_refused;       /* the kernel has refused a request for them */
-  unsigned epoll_waiting;       /* they move when there is a ring with room for them */
+  unsigned epoll_waiting;       /* they move at their next event or change, if a ring has room */
 
   /* rings */
   unsigned rings;
   unsigned ring_entries;        /* events that fit into them */
   unsigned ring_requests;       /* charged to fs.aio-max-nr */
-  unsigned in_flight;           /* requests that the kernel holds */
+  unsigned in_flight;           /* submitted - completed - cancelled: their events are unread */
 
   /* counters: requests */
   unsigned long submitted;      /* the kernel has taken them */
@@ -91,8 +90,8 @@ EV_API_DECL int ev_linuxaio_stats (EV_P_ struct ev_linuxaio_stats *stats, size_t
  * Before the loop sleeps, it watches its rings in user space for up to that many seconds.
  * If an event comes in that time, the loop saves a wake-up (some microseconds). A CPU is
  * busy meanwhile, and what lives on epoll waits for that long. The next poll makes the
- * first ring, and moves every fd to it that the kernel has not refused. 0, the default,
- * switches it off. A loop of another backend ignores it.
+ * first ring, and moves every fd that rings serve. 0, the default, switches it off. A loop
+ * of another backend ignores it.
  */
 EV_API_DECL void ev_linuxaio_busy_poll (EV_P_ ev_tstamp seconds) EV_LINUXAIO_NOEXCEPT;
 
@@ -151,7 +150,7 @@ LINUXAIO_PROVE (map_header , sizeof (struct linuxaio_map) == 32);
 
 struct linuxaio_ring;
 
-/* the life of a request. later phases are greater */
+/* the phase of a request. from LINUXAIO_QUEUED on it can be taken back */
 enum linuxaio_phase
 {
   LINUXAIO_IDLE,           /* nothing happens */
@@ -164,18 +163,21 @@ enum linuxaio_phase
 typedef struct
 {
   struct iocb iocb;        /* first: the kernel names the request by its address */
-  struct linuxaio_ring *ring; /* that it was queued for last */
+  struct linuxaio_ring *ring; /* the one it was queued for last */
   enum linuxaio_phase phase;
   unsigned turn;           /* linuxaio.turn when it was queued */
 } LINUXAIO_REQUEST;
 
-/* in the place of fd and generation: the bell. the fd is 0, since epoll_poll looks at anfds [fd] */
+/*
+ * What epoll reports for the bell: a generation that fd 0 does not have, so epoll_poll finds it
+ * stray. (If fd 0 was changed 2^32 - 1 times, it counts as an event of that one.)
+ */
 #define LINUXAIO_BELL ((uint64_t)0xffffffff << 32)
 
 /* where an fd lives. those up to LINUXAIO_ON_EPOLL may move to a ring */
 enum linuxaio_place
 {
-  LINUXAIO_ANEW,           /* never seen, or set anew, and epoll has not been told since */
+  LINUXAIO_ANEW,           /* never seen, or set anew: neither epoll nor a ring was told since */
   LINUXAIO_ON_EPOLL,       /* on epoll */
   LINUXAIO_EPOLL_KIND,     /* on epoll until it is set anew: a ring is not for its kind of file */
   LINUXAIO_EPOLL_REFUSED,  /* on epoll until it is set anew: the kernel has refused a request */
@@ -190,18 +192,18 @@ typedef struct
   signed char score;       /* high: a ring is cheaper, low: epoll is */
   unsigned char place;     /* enum linuxaio_place */
   unsigned char fired;     /* events it had since it was changed: EV_READ, EV_WRITE */
-  unsigned char noprobe;   /* so many write interests still skip the probe */
+  unsigned char noprobe;   /* write interests that still skip the probe */
 } LINUXAIO_FD;
 
 struct linuxaio_state
 {
   struct linuxaio_ring *rings; /* the newest first */
   int bell;                  /* eventfd that the kernel signals for each event in a ring, -1: none */
-  int skips;                 /* so many polls that find nothing may still skip epoll_wait */
+  int skips;                 /* polls that may still skip epoll_wait if they find nothing */
 
   int rearm;                 /* first fd + 1 of the re-arm list: what the next poll looks at */
   int epollcnt;              /* fds that are, or may be, in the epoll set */
-  unsigned turn;             /* moves on when a poll has taken what was there at submission */
+  unsigned turn;             /* goes up when a poll has submitted, and then read the rings */
   int threshold;             /* score that gets an fd into a ring: 0 unless the backend chooses */
   int wishes;                /* events, on epoll, of fds that should be in a ring; stops at EV_LINUXAIO_WORTH */
 

@@ -204,10 +204,26 @@ TEST (events_of_what_no_ring_is_for_make_none, COLD)
 }
 
 /* what is in rings costs an idle loop no call, whatever else there has been */
+/* when all that was stopped has come to its end, polls make no call */
+static void
+until_polls_make_no_call (void)
+{
+  int calls = 0, before = -1;
+
+  until (calls == before)
+    {
+      before = calls;
+      poll_once ();
+      calls = 0;
+
+      for (int i = 0; i < FAULT_COUNT; ++i)
+        calls += fault_calls [i];
+    }
+}
+
 TEST (idle_loop_makes_no_call, COLD | RING)
 {
   probe *p = reader (), *t = terminal_reader (), *other;
-  int calls = 0, before = -1;
 
   ping (p);
   ping (t);
@@ -223,17 +239,42 @@ TEST (idle_loop_makes_no_call, COLD | RING)
   other = watch_kind (WORLD_MEMFD, EV_READ); /* epoll does not take it */
   poll_once ();
   stop (other);
+  until_polls_make_no_call ();
+}
 
-  /* when all that was stopped before has come to its end */
-  until (calls == before)
-    {
-      before = calls;
-      poll_once ();
-      calls = 0;
+static probe *both [2];
 
-      for (int i = 0; i < FAULT_COUNT; ++i)
-        calls += fault_calls [i];
-    }
+static void
+prepare_cb (EV_P_ ev_prepare *w, int revents)
+{
+  (void)revents;
+  ev_prepare_stop (EV_A_ w);
+  stop (both [1]);
+  stop_and_close (both [0]);
+}
+
+/* ev_embed tells the backend of changes before the loop's prepare watchers run */
+TEST (write_interest_that_a_prepare_watcher_stops_is_forgotten, RING)
+{
+  static ev_embed embed;
+  static ev_prepare prepare;
+  struct ev_loop *outer = ev_loop_new (EVBACKEND_SELECT);
+
+  reader ();
+  both [0] = reader ();
+  both [1] = watch (both [0]->io.fd, EV_WRITE);
+  stop (both [1]);
+  poll_once ();
+  start (both [1]);
+  ev_prepare_init (&prepare, prepare_cb);
+  ev_prepare_start (EV_A_ &prepare);
+  ev_embed_init (&embed, 0, loop);
+  ev_embed_start (outer, &embed);
+  ev_run (outer, EVRUN_NOWAIT);
+  ev_embed_stop (outer, &embed);
+  ev_loop_destroy (outer);
+  must (!ev_is_active (&prepare));
+  until_polls_make_no_call ();
 }
 
 static int away, back;
