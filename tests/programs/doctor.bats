@@ -124,7 +124,7 @@ examine ()
   ill 'raise the quota, as root: sysctl fs.aio-max-nr=262144' -- '64453 of 65536 requests used, 1083 left: a loop can have one ring'
   put sys/fs/aio-nr 65536
   says perl EAGAIN
-  ill 'raise the quota' -- '0 left: no loop can make a ring' '11 (server) holds rings, of so many entries: 127'
+  ill 'raise the quota' -- '0 left: no loop can make a ring' '11 (server) holds rings, of so many entries, of which the quota counts half: 127'
   put sys/fs/aio-max-nr 500000
   well -- '434464 left: enough for 7007 small loops'
 }
@@ -137,7 +137,8 @@ examine ()
   ill 'install the backend' -- "libev's own linuxaio, no ev_linuxaio; loops run on that with LIBEV_FLAGS=64 or 68"
   mkdir "$EV_LINUXAIO_ROOT/mine"
   libev 'ev_linuxaio 2.1' mine/libev.so.4
-  LD_LIBRARY_PATH=/none:/mine well -- 'programs load /mine/libev.so.4: ev_linuxaio 2.1'
+  put self/environ 'A=b\0LD_LIBRARY_PATH=/none:/mine\0'
+  LD_LIBRARY_PATH=/none:/mine well -- 'programs load /mine/libev.so.4 by LD_LIBRARY_PATH=/none:/mine: ev_linuxaio 2.1'
   says ldconfig ''
   ill 'install the backend' -- 'libev: not installed'
 
@@ -157,7 +158,9 @@ examine ()
   process A=b LIBEV_FLAGS=68
   ring
   well 11 -- 'process 11 (server)' 'libev: /lib/libev.so.4, ev_linuxaio 2.0' 'LIBEV_FLAGS=68, as it was started' \
-    'rings, of so many entries: 127; sockets: 1 in them, 1 on epoll'
+    'of which the quota counts half: 127; sockets: 1 in them, 1 on epoll'
+  environment LIBEV_FLAGS=64
+  well 11 -- 'those on epoll that AIO serves (connected sockets) move at their next event or change'
   environment LIBEV_BUSY_POLL=50
   well 11 -- 'LIBEV_FLAGS is not set: the program asks for AIO itself' 'LIBEV_BUSY_POLL=50'
 }
@@ -206,6 +209,10 @@ examine ()
   process LIBEV_FLAGS=68
   libev ''
   ill 'if it loads libev.so.4' 11 -- 'libev: /lib/libev.so.4, no ev_linuxaio in it'
+  environment LIBEV_FLAGS=68 LD_LIBRARY_PATH=/none:/lib
+  ill 'it is loaded by LD_LIBRARY_PATH=/none:/lib: change that' 11 -- 'libev: /lib/libev.so.4 by LD_LIBRARY_PATH=/none:/lib, no'
+  environment LIBEV_FLAGS=68 LD_PRELOAD=/none:/lib/libev.so.4
+  ill 'it is loaded by LD_PRELOAD=/none:/lib/libev.so.4: change that' 11 -- 'libev: /lib/libev.so.4 by LD_PRELOAD='
   libev 'ev_linuxaio 2.0' 'lib/a b.so'
   maps '/lib/a b.so'
   well 11 -- 'libev: /lib/a b.so, ev_linuxaio 2.0'
@@ -242,7 +249,7 @@ examine ()
   unset EV_LINUXAIO_ROOT
   PATH=${PATH#*:}
   LD_LIBRARY_PATH=$libdir run "$doctor"
-  [[ $output == *'AIO: allowed here'*"programs load $libdir/libev.so.4: ev_linuxaio "[0-9]* ]] || { echo "$output"; false; }
+  [[ $output == *'AIO: allowed here'*"programs load $libdir/libev.so.4 by LD_LIBRARY_PATH=$libdir: ev_linuxaio "[0-9]* ]] || { echo "$output"; false; }
   begin
   mkdir "$tmp/www"
   for flags in 4 64 68; do
@@ -251,10 +258,10 @@ examine ()
     test $flags = 4 || until_true 10 grep -qF '[aio]' "/proc/$server/maps"
     run "$doctor" "$server"
     stop_server
-    [[ $output == *"libev: $libdir/libev.so.4"*", ev_linuxaio "[0-9]*"LIBEV_FLAGS=$flags"*'LIBEV_BUSY_POLL=1:'* ]] || { echo "$output"; false; }
+    [[ $output == *"libev: $libdir/libev.so.4"*" by LD_LIBRARY_PATH=$libdir, ev_linuxaio "[0-9]*"LIBEV_FLAGS=$flags"*'LIBEV_BUSY_POLL=1:'* ]] || { echo "$output"; false; }
     case $flags in
       4) [ "$status" -eq 1 ] && [[ ${lines[-1]} == '=> start it with LIBEV_FLAGS=68' ]] ;;
-      *) [ "$status" -eq 0 ] && [[ $output == *'rings, of so many entries: '* ]] ;;
+      *) [ "$status" -eq 0 ] && [[ $output == *'rings, of so many entries, '* ]] ;;
     esac || { echo "status $status: $output"; false; }
   done
   run strace -f -o /dev/null -e trace=io_setup -e inject=io_setup:error=EPERM "$doctor"
