@@ -18,6 +18,7 @@
 #   make check-rings        what only this backend has, and kernels that refuse; TEST= LOOP= DEBUG=1
 #   make check-random       random programs, judged by poll (2); SEED= N=
 #   make check-programs     Debian's programs, unmodified; TEST=
+#   make check-doctor       what make doctor finds
 #   make check-examples     the examples of the manual and of README
 #   make check-soak         an echo service, for some seconds
 #   make check-bench        system calls for an operation

@@ -14,7 +14,7 @@ $(call needs,bench-calls check-bench,python3 strace)
 $(call needs,bench-report,python3 gnuplot-nox)
 $(call needs,check-report,python3 python3-lxml gnuplot-nox chromium)
 
-$(call needs,bench-programs bench-latency,python3 libssl-dev nghttp2-server hitch openssl linux-perf iproute2)
+$(call needs,bench-programs bench-latency,python3 libssl-dev nghttp2-server hitch openssl linux-perf)
 $(call needs,bench-programs,python3-gevent perl libcommon-sense-perl libcanary-stability-perl libmojolicious-perl ocaml-findlib liblwt-ocaml-dev)
 
 .PHONY: check-report bench-programs bench-latency bench bench-emulated bench-calls bench-report bench-readme check-bench

@@ -1,16 +1,14 @@
-# What the doctor finds, in pretended hosts and in real processes.
+# What the doctor finds, in pretended hosts.
 
-bats_require_minimum_version 1.5.0
-. "$BATS_TEST_DIRNAME/lib.sh"
-set +u # bats is not made for it
-doctor=$here/doctor
+load ../packaging/common
+doctor=$BATS_TEST_DIRNAME/doctor
 
 # a host on which all is well: a file for each thing that the doctor looks at
 setup ()
 {
   export EV_LINUXAIO_ROOT=$BATS_TEST_TMPDIR/root
   proc=$EV_LINUXAIO_ROOT/proc
-  mkdir -p "$proc/sys/kernel" "$proc/sys/fs" "$proc/self" "$EV_LINUXAIO_ROOT/lib" "$BATS_TEST_TMPDIR/bin"
+  mkdir -p "$proc/sys/kernel" "$proc/sys/fs" "$proc/self" "$EV_LINUXAIO_ROOT/lib"
   put sys/kernel/osrelease 6.1.0-49-amd64
   put sys/kernel/version '#1 SMP Debian 6.1.192-1'
   put sys/fs/aio-nr 0
@@ -19,21 +17,14 @@ setup ()
   libev 'ev_linuxaio 2.0'
   says ldconfig '	libev.so.4 (libc6,x86-64) => /lib/libev.so.4'
   says perl 0
-  PATH=$BATS_TEST_TMPDIR/bin:$PATH
 }
-
-teardown () { cleanup; }
 
 put () { printf "$2\\n" >"$proc/$1"; } # file text
 
 libev () { echo "(libev) epoll_wait $1" >"$EV_LINUXAIO_ROOT/${2:-lib/libev.so.4}"; } # what else is in it [file]
 
 # says COMMAND TEXT: what that prints, from now on
-says ()
-{
-  printf '#!/bin/sh\ncat <<END\n%s\nEND\n' "$2" >"$BATS_TEST_TMPDIR/bin/$1"
-  chmod +x "$BATS_TEST_TMPDIR/bin/$1"
-}
+says () { stub "$1" "cat <<END"$'\n'"$2"$'\nEND'; }
 
 # process ENVIRONMENT...: 11, that runs on the backend, without a ring, with a socket on epoll
 process ()
@@ -243,27 +234,4 @@ examine ()
     run -2 "$doctor" $call
     [[ $output == usage:* || $output == *"no process 12" || $output == *'no program no-such-program' ]]
   done
-}
-
-@test "this host, on which the AIO calls are really tried, and a real process on it, on epoll and with a ring" {
-  unset EV_LINUXAIO_ROOT
-  PATH=${PATH#*:}
-  LD_LIBRARY_PATH=$libdir run "$doctor"
-  [[ $output == *'AIO: allowed here'*"programs load $libdir/libev.so.4 by LD_LIBRARY_PATH=$libdir: ev_linuxaio "[0-9]* ]] || { echo "$output"; false; }
-  begin
-  mkdir "$tmp/www"
-  for flags in 4 64 68; do
-    LIBEV_BUSY_POLL=1 start_nghttpd $flags
-    exec 8<>"/dev/tcp/127.0.0.1/$port"
-    test $flags = 4 || until_true 10 grep -qF '[aio]' "/proc/$server/maps"
-    run "$doctor" "$server"
-    stop_server
-    [[ $output == *"libev: $libdir/libev.so.4"*" by LD_LIBRARY_PATH=$libdir, ev_linuxaio "[0-9]*"LIBEV_FLAGS=$flags"*'LIBEV_BUSY_POLL=1:'* ]] || { echo "$output"; false; }
-    case $flags in
-      4) [ "$status" -eq 1 ] && [[ ${lines[-1]} == '=> start it with LIBEV_FLAGS=68' ]] ;;
-      *) [ "$status" -eq 0 ] && [[ $output == *'rings, of so many entries, '* ]] ;;
-    esac || { echo "status $status: $output"; false; }
-  done
-  run strace -f -o /dev/null -e trace=io_setup -e inject=io_setup:error=EPERM "$doctor"
-  [ "$status" -eq 1 ] && [[ $output == *'AIO: forbidden here'* ]] || { echo "$output"; false; }
 }

@@ -1,11 +1,6 @@
-#!/usr/bin/python3
-"""table.py WAYS ROWS [PLAIN]: what was measured in rounds that were run in turns, as a table with a verdict.
-
-Each line of input has the figures of a round: those of the first way to run it, which is epoll, then
-those of the next ones. "4;64;68" "name;format|name;format;what is judged|..." "name;value;value;value|..." """
+"""What was measured in rounds that were run in turns, as a table with a verdict."""
 
 import statistics
-import sys
 
 
 def row(*cells):
@@ -32,19 +27,21 @@ def verdict(ratios, what):
     return '%.0f %% %s %s' % (abs(middle - 1) * 100, 'more' if middle > 1 else 'less', what)
 
 
-ways, rows, plain = ([part.split(';') for part in text.split('|') if part] for text in (sys.argv + [''])[1:4])
-rounds = [[float(figure) for figure in line.split()] for line in sys.stdin]
-verdicts = [[] for _ in ways[0]]
-row('', *ways[0])
-for number, (name, form, *judged) in enumerate(rows):
-    seen = [[figures[way * len(rows) + number] for figures in rounds] for way in range(len(ways[0]))]
-    row(name, *(spread(values, form) for values in seen))
-    for what in judged:
-        ratios = [[value / base if base else 1 for value, base in zip(values, seen[0])] for values in seen]
-        row('  against epoll', 1, *(spread(values, '%.2f') for values in ratios[1:]))
-        for said, values in zip(verdicts, ratios):
-            said.append(verdict(values, what))
-for cells in plain:
-    row(*cells)
-for way, said in list(zip(ways[0], verdicts))[1:]:
-    print('  => %s: %s' % (way, ', '.join(said)))
+def table(rounds, rows, plain=(), enough=True):
+    """rounds: {way: [figures of a round]}, the first way is epoll. rows: (name, format[, what is judged]) for each of
+    the figures, plain: (name, a text for each way)."""
+    ways = list(rounds)
+    verdicts = {way: [] for way in ways}
+    row('', *ways)
+    for number, (name, form, *judged) in enumerate(rows):
+        seen = {way: [figures[number] for figures in rounds[way]] for way in ways}
+        row(name, *(spread(values, form) for values in seen.values()))
+        for what in judged:
+            ratios = {way: [value / base if base else 1 for value, base in zip(seen[way], seen[ways[0]])] for way in ways}
+            row('  against epoll', 1, *(spread(ratios[way], '%.2f') for way in ways[1:]))
+            for way in ways:
+                verdicts[way].append(verdict(ratios[way], what))
+    for cells in plain:
+        row(*cells)
+    for way in ways[1:]:
+        print('  => %s: %s' % (way, ', '.join(verdicts[way]) if enough else 'too little to tell: take a command that computes for 0.05 s or more'))
