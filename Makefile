@@ -32,7 +32,6 @@
 #   make check-mutants      do they notice a backend that is broken? N=60 SEED=1
 #   make check-kernels      other kernels and machines, emulated (as root); KERNELS=
 #   make check-debian       what README says, on a bare Debian 12 and 13 (as root); RELEASES= WHAT=
-#   make check-deb          the packages of make deb
 #   make check-copies       copies of libev in other projects; COPIES="DIR..."
 #   make fuzz-random        libFuzzer on the random programs; MINUTES=1
 #   make soak               the echo service; MINUTES=60
