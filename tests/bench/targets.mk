@@ -55,13 +55,14 @@ $(BENCH_OUT)/hello-lwt: tests/bench/hello.ml
 	@cd $(@D) && ocamlfind ocamlopt -thread -package threads.posix,lwt.unix -linkpkg hello-lwt.ml -o hello-lwt
 
 # Perl's EV with the backend in its copy of libev, and as it is
-$(BENCH_OUT)/ev-%.done: ev_linuxaio.c ev_linuxaio.h
-	@test -n "$(PERL_EV_SRC)" || patches/get-source libev-perl libev-perl_4.33.orig.tar.gz \
-	  4aee8391b88113b42187f91fd49245fdc8e9b193a15ac202f519caae2aa8ea35 $(BUILD)
+$(BENCH_OUT)/ev-%.done: ev_linuxaio.c ev_linuxaio.h patches/apply $(wildcard patches/libev-*/*)
 	@rm -rf $(@:.done=) && mkdir -p $(@:.done=)
-	@tar -xf $(or $(PERL_EV_SRC),$(BUILD)/libev-perl_4.33.orig.tar.gz) --strip-components=1 --no-same-owner -C $(@:.done=)
+	@file=libev-perl_$$(apt-cache madison libev-perl | awk 'NR == 1 { sub (/-[^-]*$$/, "", $$3); print $$3 }').orig.tar.gz; \
+	$(if $(PERL_EV_SRC),:,patches/get-source libev-perl $$file - $(BUILD)) && \
+	tar -xf $(or $(PERL_EV_SRC),$(BUILD)/$$file) --strip-components=1 --no-same-owner -C $(@:.done=)
 	@test $* = pristine-inst || patches/apply $(@:.done=)/libev >/dev/null
-	@cd $(@:.done=) && PERL_CANARY_STABILITY_DISABLE=1 PERL_MM_USE_DEFAULT=1 sh -c 'perl Makefile.PL && make' >log 2>&1
+	@cd $(@:.done=) && export PERL_CANARY_STABILITY_DISABLE=1 PERL_MM_USE_DEFAULT=1 EV_EXTRA_DEFS=-DEV_NO_ATFORK && \
+	{ /usr/bin/perl Makefile.PL && $(MAKE); } >log 2>&1 || { tail -n 3 log; exit 1; }
 	@touch $@
 
 bench-emulated bench bench-calls: $(BENCH_ALL)

@@ -25,7 +25,7 @@ MORTAL = ['setpriv', '--pdeathsig', 'TERM']
 
 LD_LIBRARY_PATH = os.environ.get('LD_LIBRARY_PATH')
 os.environ.update(LC_ALL='C', PATH=os.environ['PATH'] + ':/usr/sbin:/sbin')
-for variable in 'LIBEV_FLAGS', 'LIBEV_BUSY_POLL', 'LD_LIBRARY_PATH':
+for variable in 'LIBEV_FLAGS', 'LIBEV_BUSY_POLL', 'LD_LIBRARY_PATH', 'MAKEFLAGS', 'MFLAGS', 'MAKELEVEL':
     os.environ.pop(variable, None)
 for number in signal.SIGTERM, signal.SIGHUP, signal.SIGINT:
     signal.signal(number, lambda *unused: sys.exit(1))
@@ -90,7 +90,9 @@ class Program:
     loads is in the name of a file that a server has mapped then."""
 
     def __init__(self, command, flags='', lib=LIB, env=(), tracer=(), cpus='', loads=''):
-        self.name, self.traced = command[0], bool(tracer)
+        self.name, self.traced = os.path.basename(command[0]), bool(tracer)
+        if not shutil.which(command[0]):
+            raise RuntimeError('%s not found: install the Debian package that has it' % self.name)
         self.loads = loads or flags and os.path.realpath(lib + '/libev.so.4')
         env = dict(os.environ, **dict(env))
         if flags:
@@ -174,7 +176,7 @@ def site():
 
 
 def nghttpd(flags='', *options, before=(), **how):
-    return Program([*before, shutil.which('nghttpd'), '--no-tls', '--address=127.0.0.1', '--htdocs=' + site().name, *options, '0'],
+    return Program([*before, shutil.which('nghttpd') or 'nghttpd', '--no-tls', '--address=127.0.0.1', '--htdocs=' + site().name, *options, '0'],
                    flags, **how).listening()
 
 
