@@ -658,7 +658,7 @@ linuxaio_kind_good (int fd, int events)
  * tells epoll what is wanted of an fd, see epoll_modify. an fd that it refuses is killed,
  * and so is what we know of it
  */
-inline_speed void
+ecb_noinline static void
 linuxaio_tell_epoll (EV_P_ int fd, int oev)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
@@ -965,7 +965,7 @@ linuxaio_learn (EV_P_ LINUXAIO_FD *f, int events)
 {
   if (!linuxaio.threshold)
     linuxaio_score (f, LINUXAIO_PRICE_EVENT);
-  else if (f->fired && f->score > 0)
+  else if (f->score > 0 && f->fired)
     linuxaio_score (f, -LINUXAIO_PRICE_EVENT);
 
   f->fired |= events;
@@ -1274,15 +1274,13 @@ static void
 linuxaio_release (EV_P_ int fd)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
-  int saved;
 
   if (f->place != LINUXAIO_IN_RING || linuxaio_forked (EV_A))
     return;
 
-  saved = errno;
-
   if (linuxaio_phase (f) >= LINUXAIO_QUEUED)
     {
+      int saved     = errno;
       int before    = linuxaio_ring_events (EV_A);
       int cancelled = linuxaio_drop (EV_A_ f);
       ev_tstamp since = get_clock ();
@@ -1299,25 +1297,11 @@ linuxaio_release (EV_P_ int fd)
 
           linuxaio.patience -= get_clock () - since;
         }
+
+      errno = saved;
     }
 
   linuxaio_rearm (EV_A_ fd); /* a stop and start in one iteration with the same events does not call modify */
-  errno = saved;
-}
-
-/* the fd may be another file now */
-inline_size void
-linuxaio_renew (EV_P_ int fd)
-{
-  if (anfds [fd].aio.place == LINUXAIO_IN_RING)
-    {
-      if (linuxaio_drop (EV_A_ &anfds [fd].aio))
-        linuxaio_score (&anfds [fd].aio, -LINUXAIO_PRICE_CANCEL);
-
-      anfds [fd].emask = 0;
-    }
-
-  anfds [fd].aio.place = LINUXAIO_ANEW;
 }
 
 /* whether the kernel does not need to hear of a change, or is told only after a probe */
@@ -1345,10 +1329,26 @@ linuxaio_spared (EV_P_ int fd, int nev)
   return 0;
 }
 
+/* the number of an fd in a ring may be another file now: it begins anew */
 ecb_noinline static void
-linuxaio_change (EV_P_ int fd, int oev, int nev)
+linuxaio_renew (EV_P_ int fd, int oev, int nev)
+{
+  if (linuxaio_drop (EV_A_ &anfds [fd].aio))
+    linuxaio_score (&anfds [fd].aio, -LINUXAIO_PRICE_CANCEL);
+
+  anfds [fd].emask     = 0;
+  anfds [fd].aio.place = LINUXAIO_ANEW;
+  backend_modify (EV_A_ fd, oev, nev);
+}
+
+static void
+linuxaio_modify (EV_P_ int fd, int oev, int nev)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
+
+  /* a stop changes nothing: linuxaio_release has done what there is to do */
+  if (!nev && !(anfds [fd].eflags & EV__IOFDSET))
+    return;
 
   if (linuxaio_forked (EV_A))
     {
@@ -1357,7 +1357,15 @@ linuxaio_change (EV_P_ int fd, int oev, int nev)
     }
 
   if (anfds [fd].eflags & EV__IOFDSET)
-    linuxaio_renew (EV_A_ fd);
+    {
+      if (f->place == LINUXAIO_IN_RING)
+        {
+          linuxaio_renew (EV_A_ fd, oev, nev);
+          return;
+        }
+
+      f->place = LINUXAIO_ANEW;
+    }
 
   if (!nev || (f->place != LINUXAIO_ANEW && linuxaio_spared (EV_A_ fd, nev)))
     return;
@@ -1374,17 +1382,6 @@ linuxaio_change (EV_P_ int fd, int oev, int nev)
     linuxaio_rearm (EV_A_ fd);
   else
     linuxaio_tell_epoll (EV_A_ fd, f->place == LINUXAIO_ANEW ? oev : anfds [fd].emask & (EV_READ | EV_WRITE));
-}
-
-/*
- * a stop changes nothing: linuxaio_release has done what there is to do. a function of its
- * own, to save no registers
- */
-static void
-linuxaio_modify (EV_P_ int fd, int oev, int nev)
-{
-  if (nev || anfds [fd].eflags & EV__IOFDSET)
-    linuxaio_change (EV_A_ fd, oev, nev);
 }
 
 /* microseconds of busy polling that the environment asks for, as seconds */
@@ -1628,11 +1625,3 @@ ev_linuxaio_busy_poll (EV_P_ ev_tstamp seconds) EV_LINUXAIO_NOEXCEPT
           linuxaio_rearm (EV_A_ fd);
         }
 }
-
-#undef LINUXAIO_VERSION
-#undef LINUXAIO_NO_PROBES
-#undef LINUXAIO_PATIENCE
-#undef LINUXAIO_BATCH
-#undef LINUXAIO_SKIPS
-#undef LINUXAIO_BELL
-#undef LINUXAIO_LAST
