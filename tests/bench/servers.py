@@ -13,13 +13,12 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 from figures import HERE, PEERS, fields_of, keep
 
 sys.path.append(HERE + "/../programs")
-from programs import Program, tree  # noqa: E402
+from programs import Calls, Program, site, tree  # noqa: E402
 
 FLAGS = {"epoll": "4", "64": "64", "68": "68", "4.33 aio": "64"}
 WSGI = """from gevent.pywsgi import WSGIServer
@@ -30,11 +29,11 @@ WSGIServer(('127.0.0.1', 0), hello, log=None).serve_forever()"""
 MOJO = """use Mojolicious::Lite; get '/' => {text => "Hello\\n"};
 app->start (qw (daemon -l http://127.0.0.1:0 -r 1000000000 -m production))"""
 
-# what is started (BENCH, PROGRAM and BEHIND are filled in), and how it is asked
+# what is started (the words in capitals are filled in), and how it is asked
 SERVERS = {
     "own server": (["PROGRAM", "server", "0", "ops=1"], []),
-    "nghttpd":    (["nghttpd", "--no-tls", "--address=127.0.0.1", "--htdocs=BENCH/www", "0"], ["http2=1"]),
-    "hitch":      (["hitch", "--frontend=[127.0.0.1]:0", "--backend=[127.0.0.1]:BEHIND", "--workers=1", "--user=nobody", "BENCH/www/pem"], ["tls=1"]),
+    "nghttpd":    (["nghttpd", "--no-tls", "--address=127.0.0.1", "--htdocs=SITE", "0"], ["http2=1"]),
+    "hitch":      (["hitch", "--frontend=[127.0.0.1]:0", "--backend=[127.0.0.1]:BEHIND", "--workers=1", "--user=nobody", "SITE/pem"], ["tls=1"]),
     "gevent":     (["/usr/bin/python3", "-c", WSGI], []),
     "mojo":       (["/usr/bin/perl", "-e", MOJO], []),
     "lwt":        (["BENCH/hello-lwt"], []),
@@ -54,7 +53,7 @@ class Server(Program):
         perl = os.path.join(self.bench, "ev-" + ours, "blib")
         lib = os.path.join(args.build, ours, "lib")
         command, self.options = SERVERS[name]
-        for word, text in ("BENCH", self.bench), ("PROGRAM", os.path.join(self.bench, "bench-" + PEERS[peer][0])), ("BEHIND", str(behind)):
+        for word, text in ("BENCH", self.bench), ("PROGRAM", os.path.join(self.bench, "bench-" + PEERS[peer][0])), ("BEHIND", str(behind)), ("SITE", site().name):
             command = [a.replace(word, text) for a in command]
         super().__init__(command, FLAGS[peer], lib, cpus=str(cpu), loads={"own server": "bench-", "mojo": perl}.get(name, lib), env={
             "LIBEV_BUSY_POLL": str(busy), "PERL5LIB": "%s/lib:%s/arch" % (perl, perl), "MOJO_REACTOR": "Mojo::Reactor::EV", "MOJO_LOG_LEVEL": "fatal"})
@@ -68,9 +67,8 @@ class Server(Program):
         if load.stdout.readline() != b"go\n":
             raise RuntimeError("%s: %s" % (self.name, load.communicate()[1].decode()))
         if calls:
-            counts = tempfile.NamedTemporaryFile(mode="r")
-            perf = subprocess.Popen(["perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter", "-o", counts.name,
-                                     "-p", ",".join(map(str, tree(self.process.pid)))])
+            counts = Calls()
+            counting = subprocess.Popen(counts.tracer + ["-p", ",".join(map(str, tree(self.process.pid)))], stderr=subprocess.DEVNULL)
             time.sleep(.3)
         before = self.cpu_ns()
         load.stdin.write(b"\n")
@@ -78,13 +76,13 @@ class Server(Program):
         numbers = array.array("Q", load.stdout.read(8 * requests + 8))
         cpu = self.cpu_ns() - before
         if calls:
-            perf.send_signal(signal.SIGINT)
-            perf.wait()
+            counting.send_signal(signal.SIGINT)
+            counting.wait()
         error = load.communicate(b"\n")[1]
         if load.returncode:
             raise RuntimeError("%s: %s" % (self.name, error.decode()))
         if calls:
-            return {"calls": int([c for c in counts if "sys_enter" in c][0].split(",")[0]) / requests}
+            return {"calls": float(counts.of(requests=requests))}
         per_second = requests / numbers.pop() * 1e9
         latencies = [n / 1000 for n in sorted(numbers)]
         return {**{"p%g" % q: latencies[int(requests * q / 100)] for q in (50, 99, 99.9)}, "max": latencies[-1],

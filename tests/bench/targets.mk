@@ -44,12 +44,6 @@ $(BENCH_OUT)/count.so: tests/bench/count.c
 	@mkdir -p $(BENCH_OUT)
 	@$(CC) -O2 -Wall -Wextra -Wno-unused-parameter -shared -fPIC $< -o $@
 
-$(BENCH_OUT)/www/pem:
-	@mkdir -p $(@D)
-	@head -c 100 /dev/zero >$(@D)/100
-	@cd $(@D) && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -days 999 \
-	  -keyout key -out cert 2>/dev/null && cat key cert >pem
-
 $(BENCH_OUT)/hello-lwt: tests/bench/hello.ml
 	@mkdir -p $(BENCH_OUT) && cp $< $@.ml
 	@cd $(@D) && ocamlfind ocamlopt -thread -package threads.posix,lwt.unix -linkpkg hello-lwt.ml -o hello-lwt
@@ -67,7 +61,7 @@ $(BENCH_OUT)/ev-%.done: ev_linuxaio.c ev_linuxaio.h patches/apply $(wildcard pat
 
 bench-emulated bench bench-calls: $(BENCH_ALL)
 bench-emulated: $(BENCH_OUT)/count.so
-bench-latency bench-programs: $(addprefix $(BENCH_OUT)/,bench-libev bench-upstream load www/pem)
+bench-latency bench-programs: $(addprefix $(BENCH_OUT)/,bench-libev bench-upstream load)
 bench-programs: $(addprefix $(BENCH_OUT)/,hello-lwt ev-inst.done ev-pristine-inst.done)
 bench-latency: ROUNDS ?= 3
 bench-emulated bench bench-calls bench-latency bench-programs:

@@ -70,7 +70,7 @@ stub ()
 {
   local bin=$BATS_TEST_TMPDIR/bin
   mkdir -p "$bin"
-  printf '#!/bin/sh\n%s\n' "${2:-}" >"$bin/$1"
+  printf '#!/bin/sh\n%s\n' "$2" >"$bin/$1"
   chmod +x "$bin/$1"
   [[ :$PATH: == *":$bin:"* ]] || PATH=$bin:$PATH
 }

@@ -80,7 +80,6 @@ URIs: http://localhost/three"
 Types: deb-src
 URIs: http://localhost/three" ]
   stub apt-cache 'echo "libev-dev | 1:4.33-3 | of Debian unstable"'
-  stub dpkg-buildpackage
   run "$top/tests/deb/deb" "$BATS_TEST_TMPDIR/debs"
   one_line 1
   [[ $output == "deb: this machine's package sources have no libev_4.33-3.debian.tar.xz"*'make deb LIBEV_DEBIAN=path'* ]]
