@@ -15,7 +15,7 @@ setup ()
   put sys/fs/aio-max-nr 65536
   put self/status 'Seccomp:\t0'
   libev 'ev_linuxaio 2.0'
-  says ldconfig '	libev.so.4 (libc6,x86-64) => /lib/libev.so.4'
+  says ldd '	libev.so.4 => /lib/libev.so.4 (0x00007f0000000000)'
   says perl 0
 }
 
@@ -129,8 +129,12 @@ examine ()
   mkdir "$EV_LINUXAIO_ROOT/mine"
   libev 'ev_linuxaio 2.1' mine/libev.so.4
   put self/environ 'A=b\0LD_LIBRARY_PATH=/none:/mine\0'
-  LD_LIBRARY_PATH=/none:/mine well -- 'programs load /mine/libev.so.4 by LD_LIBRARY_PATH=/none:/mine: ev_linuxaio 2.1'
-  says ldconfig ''
+  says ldd '	libev.so.4 => /mine/libev.so.4 (0x00007f0000000000)'
+  well -- 'programs load /mine/libev.so.4 by LD_LIBRARY_PATH=/none:/mine: ev_linuxaio 2.1'
+  says ldd '	/mine/libev.so.4 (0x00007f0000000000)'
+  put self/environ 'LD_PRELOAD=/mine/libev.so.4\0'
+  well -- 'programs load /mine/libev.so.4 by LD_PRELOAD=/mine/libev.so.4: ev_linuxaio 2.1'
+  says ldd ''
   ill 'install the backend' -- 'libev: not installed'
 
   libev 'ev_linuxaio 2.0'
