@@ -63,7 +63,6 @@ bench-emulated bench bench-calls: $(BENCH_ALL)
 bench-emulated: $(BENCH_OUT)/count.so
 bench-latency bench-programs: $(addprefix $(BENCH_OUT)/,bench-libev bench-upstream load)
 bench-programs: $(addprefix $(BENCH_OUT)/,hello-lwt ev-inst.done ev-pristine-inst.done)
-bench-latency: ROUNDS ?= 3
 bench-emulated bench bench-calls bench-latency bench-programs:
 	@tests/bench/measure --how $(subst bench,time,$(subst emulated,instructions,$(@:bench-%=%))) $(BENCH_ARGS)
 

@@ -155,13 +155,6 @@ class Program:
         return self
 
 
-def rounds_of(usual):
-    rounds = os.environ.get('ROUNDS') or str(usual)
-    if not re.fullmatch('[1-9][0-9]*', rounds):
-        sys.exit('not a number of rounds: ' + rounds)
-    return int(rounds)
-
-
 @functools.lru_cache()
 def site():
     """a directory with files that differ in every byte, and with a certificate and its key"""

@@ -15,10 +15,10 @@ $(call needs,check-programs,perl strace nghttp2-server nghttp2-client curl hitch
 .PHONY: run try doctor check-programs check-doctor
 
 run: all
-	@LIBEV_LIB_DIR=$(abspath $(INST))/lib tests/programs/run
+	@LIBEV_LIB_DIR=$(abspath $(INST))/lib tests/programs/measure run
 
 try: all
-	@LIBEV_LIB_DIR=$(abspath $(INST))/lib tests/programs/try "$$CMD"
+	@LIBEV_LIB_DIR=$(abspath $(INST))/lib tests/programs/measure try "$$CMD"
 
 # as it was given, dollar signs, too
 ifdef CMD
