@@ -302,9 +302,6 @@ typedef struct linuxaio_ring
   struct iocb *queue [LINUXAIO_BATCH]; /* what goes to the kernel with the next io_submit */
 } LINUXAIO_RING;
 
-/* in the place of fd and generation: the event is that of the bell */
-#define LINUXAIO_BELL (~(uint64_t)0)
-
 /* end of the re-arm list. its links are fd + 1, so that 0 means: is not on it */
 #define LINUXAIO_LAST (-1)
 
@@ -1127,53 +1124,24 @@ linuxaio_epoll_wait (EV_P_ ev_tstamp timeout)
 }
 
 /*
- * epoll_poll calls this for the events that epoll_wait has stored, before it looks at them:
- * takes out that of the bell, and makes fds move that should be in a ring. Returns how
- * many are left.
+ * epoll_poll calls this for what it has been told of an fd that epoll serves: makes the fd
+ * move if it should be in a ring
  */
-static int
-linuxaio_epoll_events (EV_P_ int eventcnt)
+static void
+linuxaio_epoll_event (EV_P_ int fd, int events)
 {
-  int i = 0;
+  LINUXAIO_FD *f = &anfds [fd].aio;
 
-  ++linuxaio.stats.epoll_calls;
-  linuxaio.skips = LINUXAIO_SKIPS;
+  linuxaio.epollcnt -= !anfds [fd].events; /* epoll_poll has taken it out of the set */
+  linuxaio_learn (EV_A_ f, events);
 
-  while (i < eventcnt)
+  if (f->score >= linuxaio.threshold && f->place == LINUXAIO_ON_EPOLL)
     {
-      struct epoll_event *ev = epoll_events + i;
-      int fd = (uint32_t)ev->data.u64;
-      LINUXAIO_FD *f;
+      linuxaio.wishes += linuxaio.wishes < EV_LINUXAIO_WORTH;
 
-      if (ecb_expect_false (ev->data.u64 == LINUXAIO_BELL))
-        {
-          *ev = epoll_events [--eventcnt];
-          continue;
-        }
-
-      ++i;
-
-      /* of another file, maybe of a number that is not in anfds: epoll_poll has the set made anew */
-      if (ecb_expect_false ((uint32_t)anfds [fd].egen != (uint32_t)(ev->data.u64 >> 32)))
-        continue;
-
-      f = &anfds [fd].aio;
-
-      linuxaio.epollcnt -= !anfds [fd].events; /* epoll_poll takes it out of the set */
-
-      /* the bits of epoll are those of poll (include/uapi/linux/eventpoll.h) */
-      linuxaio_learn (EV_A_ f, linuxaio_events (ev->events));
-
-      if (f->score >= linuxaio.threshold && f->place == LINUXAIO_ON_EPOLL)
-        {
-          linuxaio.wishes += linuxaio.wishes < EV_LINUXAIO_WORTH;
-
-          if (linuxaio_may_enter (EV_A_ f))
-            linuxaio_rearm (EV_A_ fd);
-        }
+      if (linuxaio_may_enter (EV_A_ f))
+        linuxaio_rearm (EV_A_ fd);
     }
-
-  return eventcnt;
 }
 
 /* whether this process is a child that has inherited the loop and not looked at it since */
@@ -1235,6 +1203,8 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
     linuxaio_resign (EV_A_ timeout);
   else if (looks)
     {
+      ++linuxaio.stats.epoll_calls;
+      linuxaio.skips = LINUXAIO_SKIPS;
       epoll_poll (EV_A_ timeout);
       linuxaio_reap (EV_A);
     }
@@ -1255,7 +1225,10 @@ linuxaio_poll (EV_P_ ev_tstamp timeout)
   if (linuxaio.rings || linuxaio.probecnt || linuxaio.rearm != LINUXAIO_LAST)
     linuxaio_poll_all (EV_A_ timeout);
   else
-    epoll_poll (EV_A_ timeout); /* the short way of a loop that is on epoll altogether */
+    {
+      ++linuxaio.stats.epoll_calls;
+      epoll_poll (EV_A_ timeout); /* the short way of a loop that is on epoll altogether */
+    }
 }
 
 /*****************************************************************************/

@@ -169,6 +169,9 @@ typedef struct
   unsigned turn;           /* linuxaio.turn when it was queued */
 } LINUXAIO_REQUEST;
 
+/* in the place of fd and generation: the bell. the fd is 0, since epoll_poll looks at anfds [fd] */
+#define LINUXAIO_BELL ((uint64_t)0xffffffff << 32)
+
 /* where an fd lives. those up to LINUXAIO_ON_EPOLL may move to a ring */
 enum linuxaio_place
 {

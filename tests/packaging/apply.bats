@@ -85,8 +85,8 @@ $line changed"* ]] || { echo "$output"; false; }
     refused "$reason" $option
   done <<'END'
 sed -n '/^ev_io_stop/,/^}/p' ev.c >more; cat more >>ev.c               #both look like the place for this:*fd_change (EV_A_ w->fd, EV_ANFD_REIFY);
-sed -i '/^epoll_poll/,$d' ev_epoll.c                                   #ev_epoll.c has nothing like this:
-mv ev_epoll.c old; { echo; grep -A9 'receive array was' old; cat old; } | sed '15,${/receive array was/,/^    }/d}' >ev_epoll.c #this is before what it should be after:
+sed -i '4,$d' ev_epoll.c                                               #ev_epoll.c has nothing like this:
+mv ev_epoll.c old; { echo; grep -B2 -A1 'fd_event (EV_A_ fd, got)' old; cat old; } | sed '9,${/fd_event (EV_A_ fd, got)/d}' >ev_epoll.c #this is before what it should be after:
 first 1                                                                #is not changed
 first 2                                                                #is not changed
 first 3                                                                #is not changed
