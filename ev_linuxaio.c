@@ -1243,38 +1243,41 @@ linuxaio_poll (EV_P_ ev_tstamp timeout)
  * after it has stored the event. (Events of others may be among them. Then the other end
  * hears of it late.)
  */
+ecb_noinline static void
+linuxaio_take_back (EV_P_ LINUXAIO_FD *f)
+{
+  int saved     = errno;
+  int before    = linuxaio_ring_events (EV_A);
+  int cancelled = linuxaio_drop (EV_A_ f);
+  ev_tstamp since = get_clock ();
+
+  if (cancelled)
+    linuxaio_score (f, -LINUXAIO_PRICE_CANCEL);
+
+  if (cancelled && linuxaio.patience > LINUXAIO_TS (0.))
+    {
+      if (linuxaio_spin (EV_A_ before + cancelled, linuxaio.patience))
+        linuxaio_spin (EV_A_ INT_MAX, LINUXAIO_TS (1e-6)); /* so many never come: it takes a microsecond */
+      else
+        linuxaio.patience = LINUXAIO_TS (0.);
+
+      linuxaio.patience -= get_clock () - since;
+    }
+
+  errno = saved;
+}
+
+/* ev_io_stop calls this for an fd in a ring when its last watcher was stopped */
 static void
 linuxaio_release (EV_P_ int fd)
 {
-  LINUXAIO_FD *f = &anfds [fd].aio;
-
-  if (f->place != LINUXAIO_IN_RING || linuxaio_forked (EV_A))
+  if (linuxaio_forked (EV_A))
     return;
 
-  if (linuxaio_phase (f) >= LINUXAIO_QUEUED)
-    {
-      int saved     = errno;
-      int before    = linuxaio_ring_events (EV_A);
-      int cancelled = linuxaio_drop (EV_A_ f);
-      ev_tstamp since = get_clock ();
-
-      if (cancelled)
-        linuxaio_score (f, -LINUXAIO_PRICE_CANCEL);
-
-      if (cancelled && linuxaio.patience > LINUXAIO_TS (0.))
-        {
-          if (linuxaio_spin (EV_A_ before + cancelled, linuxaio.patience))
-            linuxaio_spin (EV_A_ INT_MAX, LINUXAIO_TS (1e-6)); /* so many never come: it takes a microsecond */
-          else
-            linuxaio.patience = LINUXAIO_TS (0.);
-
-          linuxaio.patience -= get_clock () - since;
-        }
-
-      errno = saved;
-    }
-
   linuxaio_rearm (EV_A_ fd); /* a stop and start in one iteration with the same events does not call modify */
+
+  if (linuxaio_phase (&anfds [fd].aio) >= LINUXAIO_QUEUED)
+    linuxaio_take_back (EV_A_ &anfds [fd].aio);
 }
 
 /* whether the kernel does not need to hear of a change, or is told only after a probe */

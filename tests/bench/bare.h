@@ -6,8 +6,6 @@
  * kernel tell of a watcher, cancel, turn, loop_new and loop_del.
  */
 
-#define BARE 1
-
 #include <poll.h>
 
 typedef struct io_w
@@ -20,6 +18,10 @@ typedef struct io_w
 } io_w;
 
 typedef void io_cb (io_w *w);
+typedef int timer_w; /* there are none */
+
+#define CB_ARGS io_w *w
+#define timer_start(t,after) (void)(t)
 
 #define IO_READ  POLLIN
 #define IO_WRITE POLLOUT

@@ -23,14 +23,12 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -67,44 +65,33 @@ now_ns (void)
 
 #include ADAPTER
 
-#ifndef IO_CB
-# define IO_CB(name)    static void name (io_w *w)
-# define TIMER_CB(name) static void name (timer_w *w)
-#endif
-
-#ifndef io_fd
-# define io_fd(w) (w)->fd
-#endif
-
 #ifndef io_reset
 # define io_reset(w,fd,mask) do { io_stop (w); io_start (w); } while (0)
 #endif
 
 #ifndef io_close
-# define io_close(w) do { io_stop (w); close (io_fd (w)); } while (0)
-#endif
-
-/* an fd that is read from and written to */
-#ifndef rw_init
-typedef struct { io_w rd, wr; } rw_w;
-# define rw_init(w,rcb,wcb,fd) do { io_init (&(w)->rd, rcb, fd, IO_READ); io_init (&(w)->wr, wcb, fd, IO_WRITE); } while (0)
-# define rw_read_start(w)  io_start (&(w)->rd)
-# define rw_read_stop(w)   io_stop (&(w)->rd)
-# define rw_write_start(w) io_start (&(w)->wr)
-# define rw_write_stop(w)  io_stop (&(w)->wr)
+# define io_close(w,fd) do { io_stop (w); close (fd); } while (0)
 #endif
 
 /* a new watcher for the same fd */
 #ifndef io_anew
 # define io_anew(w,cb,fd,mask) io_init (w, cb, fd, mask)
-# define rw_anew(w,rcb,wcb,fd) rw_init (w, rcb, wcb, fd)
 #endif
 
-#ifndef PEER_REPORT
-# define PEER_REPORT (void)0
-#endif
+/* what is watched, for reading and for writing */
+struct chan
+{
+  io_w rd, wr;
+  int fd, to;          /* a byte written to "to" makes an fd readable */
+};
 
-#define RW_OF_WRITE(w) ((rw_w *)((char *)(w) - offsetof (rw_w, wr)))
+/* callbacks get their channel */
+#define CHAN_CB(name,first)                                     \
+  static inline void name ## _of (struct chan *c);              \
+  static void name (CB_ARGS) { name ## _of ((void *)(first)); } \
+  static inline void name ## _of (struct chan *c)
+#define READ_CB(name)  CHAN_CB (name, (io_w *)w)
+#define WRITE_CB(name) CHAN_CB (name, (io_w *)w - 1)
 
 /*****************************************************************************/
 /* sections */
@@ -163,7 +150,6 @@ report (void)
   if (own_user >= 0.)
     printf (" user=%.1f kernel=%.1f", own_user, own_kernel);
 
-  PEER_REPORT;
   putchar ('\n');
 }
 
@@ -182,25 +168,27 @@ pin (int cpu)
     err (1, "sched_setaffinity");
 }
 
-/* n pairs: [2k] is to be watched, what is written to [2k+1] arrives there */
-static int *
-make_channels (int n, int kind)
+/* n channels: one end of each pair, or both */
+static struct chan *
+make_chans (int n, int kind, int both)
 {
-  int *fds = calloc (n, 2 * sizeof *fds), k;
+  struct chan *made = calloc (n + 1, sizeof *made), *c;
   struct world_object o;
+  int ends;
 
-  for (k = 0; k < n; ++k)
+  for (c = made; c < made + n; c += 1 + both)
     {
-      int ends = world_make (&o, kind);
+      if (!(ends = world_make (&o, kind)))
+        errx (1, "no more descriptors, for %d of %d", (int)(c - made), n);
 
-      if (!ends)
-        errx (1, "no more descriptors, after %d", 2 * k);
+      c->fd = o.fd [0];
+      c->to = o.fd [ends - 1];
 
-      fds [2 * k]     = o.fd [0];
-      fds [2 * k + 1] = o.fd [ends - 1];
+      if (both)
+        c [1] = (struct chan) { .fd = c->to, .to = c->fd };
     }
 
-  return fds;
+  return made;
 }
 
 /* one byte; the fd is known to be ready */
@@ -222,15 +210,6 @@ put_byte (int fd)
 
 /*****************************************************************************/
 /* watchers */
-
-struct chan
-{
-  union { io_w io; rw_w rw; }; /* comes first: a callback's watcher is its channel */
-#ifndef BARE
-  timer_w timer;
-#endif
-  int fd, to;                  /* a byte written to "to" makes an fd readable */
-};
 
 #define PHASES 8
 
@@ -267,12 +246,12 @@ wait_for (int events)
     turn_wait ();
 }
 
-IO_CB (no_cb)
+READ_CB (no_cb)
 {
   if (!left)
     errx (1, "event on an idle fd");
 
-  get_byte (io_fd (w));
+  get_byte (c->fd);
   --left;
 }
 
@@ -284,62 +263,41 @@ new_loop (void)
 }
 
 static void
-make_chans (int kind)
+start (struct chan *c, io_cb *cb)
 {
-  int *fds = make_channels (opt.n, kind), k;
-
-  chans = calloc (opt.n, sizeof *chans);
-
-  for (k = 0; k < opt.n; ++k)
-    {
-      chans [k].fd = fds [2 * k];
-      chans [k].to = fds [2 * k + 1];
-    }
-
-  free (fds);
+  io_init (&c->rd, cb, c->fd, IO_READ);
+  io_start (&c->rd);
 }
 
 static void
-start (struct chan *c, io_cb *cb, int fd, int mask)
+watch (struct chan *c, int n)
 {
-  io_init (&c->io, cb, fd, mask);
-  io_start (&c->io);
-}
-
-/* n idle sockets */
-static void
-watch (struct chan *c, const int *fds, int n)
-{
-  int k;
-
-  for (k = 0; k < n; ++k)
-    start (c + k, no_cb, c [k].fd = fds [k], IO_READ);
+  for (; n--; ++c)
+    start (c, no_cb);
 }
 
 static void
 unwatch (struct chan *c, int n)
 {
-  int k;
-
-  for (k = 0; k < n; ++k)
-    io_stop (&c [k].io);
+  for (; n--; ++c)
+    io_stop (&c->rd);
 }
 
 /* the same for both ends of pairs. Each of them has events: what decides by them where
  * an fd lives has seen them, and there is a ring if there is to be one
  */
 static void
-watch_lively (struct chan *c, const int *fds, int n)
+watch_lively (struct chan *c, int n)
 {
   int rounds = n > 1 ? 2 + 2000 / n : 0, k;
 
-  watch (c, fds, n);
+  watch (c, n);
   turn_nowait ();
 
   while (rounds--)
     for (k = 0; k < (n & ~1); ++k)
       {
-        put_byte (fds [k ^ 1]);
+        put_byte (c [k].to);
         wait_for (1);
       }
 
@@ -350,8 +308,8 @@ watch_lively (struct chan *c, const int *fds, int n)
 static void
 idle_world (void)
 {
-  chans = calloc (opt.n, sizeof *chans);
-  watch_lively (chans, make_channels ((opt.n + 1) / 2, WORLD_STREAM), opt.n);
+  chans = make_chans (opt.n, WORLD_STREAM, 1);
+  watch_lively (chans, opt.n);
 }
 
 /*****************************************************************************/
@@ -372,42 +330,34 @@ static const struct workload workloads [] =
 {
   { "ring",          w_ring,      COUNTED,      STAY, 100, { step }, ring_cb },
   { "pipering",      w_pipering,  COUNTED,      STAY, 100, { step }, ring_cb },
+  { "ttys",          w_ttys,      COUNTED,      STAY, 100, { step }, ring_cb },
   { "scale",         w_scale,     COUNTED,      STAY, 100, { step }, ring_cb },
   { "oneshot",       w_ring,      COUNTED,      PASS, 100, { step }, pass_cb },
   { "oneshotnew",    w_ring,      COUNTED, PASS_ANEW, 100, { step }, pass_cb },
   { "blend",         w_blend,     COUNTED,     BLEND, 100, { step }, pass_cb },
-  { "late",          w_late,      ALL,             0, 100, { start_io, look, send_all, settle }, late_cb },
-  { "turns",         w_turns,     ALL,             0, 200, { start_write, settle, start_read, send_all, settle }, read_cb, write_cb },
-  { "turnsanew",     w_turns,     ALL,             0, 200, { anew, start_write, settle, anew, start_read, send_all, settle }, read_cb, write_cb },
+  { "late",          w_late,      ALL,             0, 100, { start_read, look, send_all, settle }, late_cb },
+  { "turns",         w_late,      ALL,             0, 200, { start_write, settle, start_read, send_all, settle }, late_cb, write_cb },
+  { "turnsanew",     w_late,      ALL,             0, 200, { anew, start_write, settle, anew, start_read, send_all, settle }, late_cb, write_cb },
+  { "stopother",     w_both,      ALL,             0, 400, { send_all, settle_one }, stopother_cb },
   { "writeinterest", w_both,      ALL,             0, 100, { start_write, settle }, no_cb, write_cb },
   { "writewait",     w_full,      ALL,             0, 300, { start_write, send_one, settle_one, stop_write }, no_cb, no_cb },
   { "writefire",     w_full,      ALL,             0, 100, { start_write, look, empty, settle }, no_cb, fill_cb },
   { "proxy",         w_proxy,     ALL,             0, 100, { step_proxy }, proxy_in_cb, proxy_out_cb },
   { "nowait",        idle_world,  ONE,             0, 100, { look } },
-  { "stopstart",     idle_world,  ALL,             0, 100, { stop_io, look, start_io, look } },
-  { "reset",         idle_world,  ALL,             0, 100, { reset_io, look } },
+  { "stopstart",     idle_world,  ALL,             0, 100, { stop_read, look, start_read, look } },
+  { "reset",         idle_world,  ALL,             0, 100, { reset, look } },
   { "cancelyoung",   idle_world,  OWN,            -1,   0, { step_cancel } },
   { "cancelold",     idle_world,  OWN,             1,   0, { step_cancel } },
   { "cancelany",     idle_world,  OWN,           617,   0, { step_cancel } },
   { "register",      w_register,  OWN,             1,   0, { step_register } },
-  { "burst",         w_register,  OWN,           100,   0, { step_register } },
   { "growth",        w_register,  OWN,             0,   0, { step_register } },
   { "memory",        w_memory,    OWN,             0,   0, { step_memory } },
-  { "newdestroy",    w_life,      ONE,             0,   0, { step_newdestroy } },
-  { "exit",          w_life,      ONE,             0,   0, { step_exit } },
+  { "newdestroy",    w_newdestroy, ONE,            0,   0, { step_newdestroy } },
   { "accept",        w_accept,    COUNTED,         0,  20, { step_accept }, request_cb },
-  { "connect",       w_connect,   ALL,             0,   5, { step_connect } },
-  { "ends",          idle_world,  OWN,             0,   0, { step_ends } },
-  { "closeidle",     w_ending,    OWN,             0,   0, { step_ending } },
+  { "connect",       w_connect,   ALL,             0,   5, { step_connect }, no_cb, connect_cb },
+  { "ends",          idle_world,  OWN,             0,   0, { step_ending } },
+  { "closeidle",     idle_world,  OWN,             1,   0, { step_ending } },
   { "server",        w_server,    OWN,             0,   0, { step_serve }, serve_cb },
-#ifndef BARE
-  { "stopother",     w_stopother, ALL,             0, 400, { send_all, settle_one }, stopother_cb },
-  { "mixed",         w_mixed,     COUNTED,      STAY, 100, { step }, mixed_cb },
-  { "timeouts",      w_ending,    OWN,             1,   0, { step_ending } },
-#endif
-#ifndef IOCB_CMD_POLL
-  { "ttys",          w_ttys,      COUNTED,         0, 100, { step }, ring_cb },
-#endif
 #ifdef EV_VERSION_MAJOR
   { "threads",       w_threads,   OWN,          STAY,   0, { step_threads }, ring_cb },
   { "async",         w_threads,   OWN,             0,   0, { step_threads } },
@@ -461,7 +411,7 @@ set_option (const char *arg)
 int
 main (int argc, char *argv [])
 {
-  struct rlimit files;
+  struct rlimit files = { 1 << 18, 1 << 18 };
 
   if (argc < 3)
     errx (1, "usage: %s WORKLOAD BACKEND [NAME=NUMBER...]", program_invocation_short_name);
@@ -477,9 +427,13 @@ main (int argc, char *argv [])
   for (argv += 3; *argv; ++argv)
     set_option (*argv);
 
-  getrlimit (RLIMIT_NOFILE, &files);
-  files.rlim_cur = files.rlim_max;
-  setrlimit (RLIMIT_NOFILE, &files);
+  if (setrlimit (RLIMIT_NOFILE, &files)) /* for root only */
+    {
+      getrlimit (RLIMIT_NOFILE, &files);
+      files.rlim_cur = files.rlim_max;
+      setrlimit (RLIMIT_NOFILE, &files);
+    }
+
   signal (SIGPIPE, SIG_IGN);
   pin (opt.cpu);
   MARK_RESET;

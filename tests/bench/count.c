@@ -7,7 +7,7 @@
  * qemu-plugin.h; this declares what is used.
  */
 
-#include <stdint.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,23 +34,18 @@ static uint64_t now [SPACES], sum [SPACES];
 static void
 mark (unsigned cpu, void *arg)
 {
+  enum { RESET, BEGIN, END } what = (intptr_t)arg;
   int k;
 
-  switch ((intptr_t)arg)
+  if (what == RESET)
+    memset (sum, 0, sizeof sum);
+  else if (what <= END)
+    for (k = 0; k < SPACES; ++k)
+      sum [k] += what == END ? now [k] : -now [k];
+  else
     {
-      case 0:
-        memset (sum, 0, sizeof sum);
-        break;
-      case 1:
-      case 2:
-        for (k = 0; k < SPACES; ++k)
-          sum [k] += (intptr_t)arg == 1 ? -now [k] : now [k];
-
-        break;
-      case 3:
-        fprintf (out, "%llu %llu\n", (unsigned long long)sum [USER], (unsigned long long)sum [KERNEL]);
-        fflush (out);
-        break;
+      fprintf (out, "%" PRIu64 " %" PRIu64 "\n", sum [USER], sum [KERNEL]);
+      fflush (out);
     }
 }
 

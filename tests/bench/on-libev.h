@@ -16,8 +16,7 @@ typedef void io_cb (EV_P_ ev_io *w, int revents);
 typedef ev_io    io_w;
 typedef ev_timer timer_w;
 
-#define IO_CB(name)    static void name (EV_P_ ev_io *w, int revents)
-#define TIMER_CB(name) static void name (EV_P_ ev_timer *w, int revents)
+#define CB_ARGS EV_P_ ev_io *w, int revents
 
 #define IO_READ  EV_READ
 #define IO_WRITE EV_WRITE
@@ -28,10 +27,8 @@ typedef ev_timer timer_w;
 /* the watcher is set anew, as if its fd might be another file now */
 #define io_reset(w,fd,mask)   do { ev_io_stop (EV_A_ w); ev_io_set (w, fd, mask); ev_io_start (EV_A_ w); } while (0)
 
-#define timer_init(t,cb)      ev_init (t, cb)
-#define timer_start(t,after)  do { (t)->repeat = (after); ev_timer_again (EV_A_ t); } while (0)
-#define timer_stop(t)         ev_timer_stop (EV_A_ t)
-#define timer_now()           ev_now_update (EV_A)
+/* it is never due */
+#define timer_start(t,after)  do { ev_timer_init (t, 0, after, 0.); ev_timer_start (EV_A_ t); } while (0)
 
 #define turn_wait()           ev_run (EV_A_ EVRUN_ONCE)
 #define turn_nowait()         ev_run (EV_A_ EVRUN_NOWAIT)
@@ -55,15 +52,3 @@ loop_new (void)
 
   return !!loop;
 }
-
-#ifdef EV_LINUXAIO_H_
-static void
-report_places (void)
-{
-  struct ev_linuxaio_stats s;
-
-  if (ev_linuxaio_stats (EV_A_ &s, sizeof (s)))
-    printf (" rings=%u ring_fds=%u epoll_fds=%u", s.rings, s.ring_fds, s.epoll_fds);
-}
-# define PEER_REPORT report_places ()
-#endif

@@ -13,12 +13,7 @@ typedef void io_cb (evutil_socket_t fd, short revents, void *arg);
 typedef struct event io_w;
 typedef struct event timer_w;
 
-/* the watcher is what the callback gets as its argument */
-#define IO_CB(name) \
-  static inline void name ## _of (io_w *w); \
-  static void name (evutil_socket_t fd, short revents, void *arg) { name ## _of (arg); } \
-  static inline void name ## _of (io_w *w)
-#define TIMER_CB(name) IO_CB (name)
+#define CB_ARGS evutil_socket_t fd, short revents, void *w
 
 #define IO_READ  EV_READ
 #define IO_WRITE EV_WRITE
@@ -26,20 +21,10 @@ typedef struct event timer_w;
 #define io_init(w,cb,fd,mask) event_assign (w, base, fd, (mask) | EV_PERSIST, cb, w)
 #define io_start(w)           event_add (w, 0)
 #define io_stop(w)            event_del (w)
-#define io_fd(w)              event_get_fd (w)
 #define io_reset(w,fd,mask)   do { event_callback_fn cb_ = event_get_callback (w); event_del (w); io_init (w, cb_, fd, mask); event_add (w, 0); } while (0)
 
-#define timer_init(t,cb)      evtimer_assign (t, base, cb, t)
-#define timer_stop(t)         evtimer_del (t)
-#define timer_now()           event_base_update_cache_time (base)
-
-static inline void
-timer_start (timer_w *t, double after)
-{
-  struct timeval tv = { (long)after, (long)((after - (long)after) * 1e6) };
-
-  evtimer_add (t, &tv);
-}
+/* it is never due */
+#define timer_start(t,after)  do { evtimer_assign (t, base, 0, 0); evtimer_add (t, &(struct timeval) { .tv_sec = after }); } while (0)
 
 #define turn_wait()   event_base_loop (base, EVLOOP_ONCE)
 #define turn_nowait() event_base_loop (base, EVLOOP_NONBLOCK)

@@ -9,90 +9,70 @@
 
 static uv_loop_t uv;
 
-/* data: its callback */
-typedef struct { uv_poll_t poll; int fd, mask; } io_w;
+/* a channel's watcher for reading comes first, and has the handle of both */
+typedef struct io_w
+{
+  uv_poll_t poll;
+  void (*cb) (struct io_w *w);
+  int mask, both; /* its own, and what the handle is started for */
+} io_w;
+
 typedef void io_cb (io_w *w);
 typedef uv_timer_t timer_w;
+
+#define CB_ARGS io_w *w
 
 #define IO_READ  UV_READABLE
 #define IO_WRITE UV_WRITABLE
 
+static inline io_w *
+handle_of (io_w *w)
+{
+  return w->mask == IO_WRITE ? w - 1 : w;
+}
+
 static void
 on_poll (uv_poll_t *poll, int status, int events)
 {
-  ((io_cb *)poll->data) ((io_w *)poll);
+  io_w *w = (io_w *)poll;
+
+  if (events & UV_READABLE)
+    w->cb (w);
+
+  if (events & UV_WRITABLE)
+    w [1].cb (w + 1);
 }
 
 static inline void
 io_init (io_w *w, io_cb *cb, int fd, int mask)
 {
-  w->fd   = fd;
+  w->cb   = cb;
   w->mask = mask;
+  w->both = 0;
 
-  if (uv_poll_init (&uv, &w->poll, fd))
+  if (mask == IO_READ && uv_poll_init (&uv, &w->poll, fd))
     errx (1, "uv_poll_init");
-
-  w->poll.data = cb;
-}
-
-#define io_start(w)           uv_poll_start (&(w)->poll, (w)->mask, on_poll)
-#define io_stop(w)            uv_poll_stop (&(w)->poll)
-#define io_close(w)           do { uv_close ((uv_handle_t *)&(w)->poll, 0); close ((w)->fd); } while (0)
-/* a handle belongs to its fd until that is closed */
-#define io_anew(w,cb,fd,mask) (void)0
-#define rw_anew(w,rcb,wcb,fd) (void)0
-
-/* rd.poll serves both */
-typedef struct
-{
-  io_w rd, wr;
-  int mask;
-} rw_w;
-
-static void
-on_poll_rw (uv_poll_t *poll, int status, int events)
-{
-  rw_w *rw = (rw_w *)poll;
-
-  if (events & UV_READABLE)
-    ((io_cb *)rw->rd.poll.data) (&rw->rd);
-
-  if (events & UV_WRITABLE)
-    ((io_cb *)rw->wr.poll.data) (&rw->wr);
 }
 
 static inline void
-rw_set (rw_w *rw, int mask)
+set_mask (io_w *w, int mask)
 {
-  rw->mask = mask;
+  w->both = mask;
 
   if (mask)
-    uv_poll_start (&rw->rd.poll, mask, on_poll_rw);
+    uv_poll_start (&w->poll, mask, on_poll);
   else
-    uv_poll_stop (&rw->rd.poll);
+    uv_poll_stop (&w->poll);
 }
 
-#define rw_init(w,rcb,wcb,f)  do { io_init (&(w)->rd, rcb, f, 0); (w)->wr.poll.data = wcb; } while (0)
-#define rw_read_start(w)      rw_set (w, (w)->mask | IO_READ)
-#define rw_read_stop(w)       rw_set (w, (w)->mask & ~IO_READ)
-#define rw_write_start(w)     rw_set (w, (w)->mask | IO_WRITE)
-#define rw_write_stop(w)      rw_set (w, (w)->mask & ~IO_WRITE)
+#define io_start(w)           set_mask (handle_of (w), handle_of (w)->both | (w)->mask)
+#define io_stop(w)            set_mask (handle_of (w), handle_of (w)->both & ~(w)->mask)
+#define io_close(w,fd)        do { uv_close ((uv_handle_t *)&handle_of (w)->poll, 0); close (fd); } while (0)
+/* a handle belongs to its fd until that is closed */
+#define io_anew(w,cb,fd,mask) (void)0
 
-/* a timer that expires before the turn has begun to wait ends the turn, as it
- * does in the other libraries
- */
-static void
-on_timer (uv_timer_t *timer)
-{
-  ((void (*) (timer_w *))timer->data) (timer);
-  uv_stop (&uv);
-}
-
-#define timer_init(t,c)      (uv_timer_init (&uv, t), (t)->data = (c))
-#define timer_stop(t)        uv_timer_stop (t)
-#define timer_now()          uv_update_time (&uv)
-/* milliseconds are what it knows; rounded up, as a time-out must be */
-#define timer_start(t,after) uv_timer_start (t, on_timer, (uint64_t)((after) * 1e3 + .999), 0)
+/* it is never due */
+#define timer_start(t,after)  do { uv_timer_init (&uv, t); uv_timer_start (t, (uv_timer_cb)abort, 1000 * (after), 0); } while (0)
 
 #define turn_wait()   uv_run (&uv, UV_RUN_ONCE)
 #define turn_nowait() uv_run (&uv, UV_RUN_NOWAIT)

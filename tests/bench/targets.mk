@@ -70,11 +70,5 @@ check-bench: $(BENCH_OUT)/bench-libev
 	@tests/bench/measure --how calls --build $(BUILD) --short --peers epoll,64,68
 	@! tests/bench/measure --rows nosuchrow 2>/dev/null
 
-bench-report:
-	@tests/bench/report --build $(BUILD)
-
-check-report:
-	@tests/bench/report --build $(BUILD) --check
-
-bench-readme:
-	@tests/bench/report --build $(BUILD) --readme
+bench-report check-report bench-readme:
+	@tests/bench/report --build $(BUILD) $(filter --check --readme,$(@:%-report=--%) $(@:bench-%=--%))

@@ -14,6 +14,20 @@ drain (int fd)
   return sum;
 }
 
+static void
+init (struct chan *c)
+{
+  io_init (&c->rd, workload->cb, c->fd, IO_READ);
+  io_init (&c->wr, workload->wcb, c->fd, IO_WRITE);
+}
+
+static void
+init_anew (struct chan *c)
+{
+  io_anew (&c->rd, workload->cb, c->fd, IO_READ);
+  io_anew (&c->wr, workload->wcb, c->fd, IO_WRITE);
+}
+
 /* phases of rounds */
 static void step (void)       { turn_wait (); }
 static void look (void)       { turn_nowait (); }
@@ -23,14 +37,13 @@ static void send_one (void)   { put_byte (chans [cursor].to); }
 
 #define PHASE(name,action) static void name (void) { struct chan *c; EACH (c) action; }
 
-PHASE (start_io,    io_start (&c->io))
-PHASE (stop_io,     io_stop (&c->io))
-PHASE (reset_io,    io_reset (&c->io, c->fd, IO_READ))
-PHASE (start_read,  rw_read_start (&c->rw))
-PHASE (start_write, rw_write_start (&c->rw))
-PHASE (stop_write,  rw_write_stop (&c->rw))
-PHASE (anew,        rw_anew (&c->rw, workload->cb, workload->wcb, c->fd))
-PHASE (send_all,        put_byte (c->to))
+PHASE (start_read,  io_start (&c->rd))
+PHASE (stop_read,   io_stop (&c->rd))
+PHASE (start_write, io_start (&c->wr))
+PHASE (stop_write,  io_stop (&c->wr))
+PHASE (reset,       io_reset (&c->rd, c->fd, IO_READ))
+PHASE (anew,        init_anew (c))
+PHASE (send_all,    put_byte (c->to))
 PHASE (empty,       drain (c->to))
 
 /* ring, pipering: n watched fds in a circle, and "active" bytes that travel
@@ -38,10 +51,8 @@ PHASE (empty,       drain (c->to))
  * write that makes the next fd readable.
  */
 
-IO_CB (ring_cb)
+READ_CB (ring_cb)
 {
-  struct chan *c = (struct chan *)w;
-
   get_byte (c->fd);
   put_byte (c->to);
   ++done;
@@ -50,10 +61,10 @@ IO_CB (ring_cb)
 static void
 init_all (void)
 {
-  int k;
+  struct chan *c;
 
-  for (k = 0; k < opt.n; ++k)
-    io_init (&chans [k].io, workload->cb, chans [k].fd, IO_READ);
+  for (c = chans; c < chans + opt.n; ++c)
+    init (c);
 }
 
 static struct chan *
@@ -71,9 +82,9 @@ static void
 pass_to (struct chan *c)
 {
   if (workload->how == PASS_ANEW)
-    io_anew (&c->io, workload->cb, c->fd, IO_READ);
+    io_anew (&c->rd, workload->cb, c->fd, IO_READ);
 
-  io_start (&c->io);
+  io_start (&c->rd);
 }
 
 /* each writes to the next one */
@@ -89,7 +100,7 @@ ring (void)
 
   for (k = 0; k < opt.n; ++k)
     if (!PASSING (chans + k))
-      io_start (&chans [k].io);
+      io_start (&chans [k].rd);
 
   for (k = 0; k < opt.active; ++k)
     {
@@ -105,14 +116,37 @@ ring (void)
 static void
 w_ring (void)
 {
-  make_chans (WORLD_STREAM);
+  chans = make_chans (opt.n, WORLD_STREAM, 0);
   ring ();
 }
 
 static void
 w_pipering (void)
 {
-  make_chans (WORLD_PIPE);
+  chans = make_chans (opt.n, WORLD_PIPE, 0);
+  ring ();
+}
+
+/* ttys: the ring, in which one of ten fds is a pseudo terminal and one a FIFO
+ * opened for reading and writing. One operation: one event.
+ */
+
+static void
+w_ttys (void)
+{
+  struct chan *other;
+  int k;
+
+  chans = make_chans (opt.n, WORLD_STREAM, 0);
+
+  for (k = 3; k < opt.n; k += 10)
+    {
+      other = make_chans (1, WORLD_PTY, 1); /* the slave is the second */
+      chans [k].fd = other [1].fd;
+      chans [k].to = other [1].to;
+      chans [k + 4] = *make_chans (1, WORLD_FIFO, 0);
+    }
+
   ring ();
 }
 
@@ -123,7 +157,7 @@ w_pipering (void)
 static void
 w_scale (void)
 {
-  watch (calloc (opt.n, sizeof *chans), make_channels (opt.n / 2, WORLD_STREAM), opt.n);
+  watch (make_chans (opt.n, WORLD_STREAM, 1), opt.n);
   turn_nowait ();
   opt.n = 100;
   w_ring ();
@@ -136,12 +170,10 @@ w_scale (void)
  * AnyEvent have it.
  */
 
-IO_CB (pass_cb)
+READ_CB (pass_cb)
 {
-  struct chan *c = (struct chan *)w;
-
   if (PASSING (c))
-    io_stop (w);
+    io_stop (&c->rd);
 
   get_byte (c->fd);
 
@@ -157,23 +189,13 @@ IO_CB (pass_cb)
  * one that is never due. One operation: one event.
  */
 
-#ifndef BARE
-TIMER_CB (never_cb)
-{
-  errx (1, "time-out");
-}
-#endif
-
 static void
 w_blend (void)
 {
-  static struct chan beside;
+  static timer_w never;
 
-  start (&beside, no_cb, make_channels (1, WORLD_LISTEN) [0], IO_READ);
-#ifndef BARE
-  timer_init (&beside.timer, never_cb);
-  timer_start (&beside.timer, 3600.);
-#endif
+  start (make_chans (1, WORLD_LISTEN, 0), no_cb);
+  timer_start (&never, 3600.);
   w_ring ();
 }
 
@@ -182,17 +204,17 @@ w_blend (void)
  * One operation: one start, wait, event and stop.
  */
 
-IO_CB (late_cb)
+READ_CB (late_cb)
 {
-  io_stop (w);
-  get_byte (io_fd (w));
+  get_byte (c->fd);
+  io_stop (&c->rd);
   --left;
 }
 
 static void
 w_late (void)
 {
-  make_chans (WORLD_STREAM);
+  chans = make_chans (opt.n, WORLD_STREAM, 0);
   init_all ();
 }
 
@@ -201,30 +223,33 @@ w_late (void)
  * stop. One operation: one turn of both. turnsanew: watchers are set anew each time.
  */
 
-IO_CB (write_cb)
+WRITE_CB (write_cb)
 {
-  rw_write_stop (RW_OF_WRITE (w));
+  io_stop (&c->wr);
   --left;
 }
 
-IO_CB (read_cb)
+/* stopother: n sockets, of which 10 get a byte each; the first callback stops
+ * the watchers of the others, whose events are pending by then, reads all, and
+ * starts them again. One operation: one of the ten.
+ */
+
+READ_CB (stopother_cb)
 {
-  struct chan *c = (struct chan *)w;
+  struct chan *me = c;
 
-  get_byte (c->fd);
-  rw_read_stop (&c->rw);
-  --left;
-}
+  EACH (c)
+    if (c != me)
+      io_stop (&c->rd);
 
-static void
-w_turns (void)
-{
-  int k;
+  EACH (c)
+    get_byte (c->fd);
 
-  make_chans (WORLD_STREAM);
+  EACH (c)
+    if (c != me)
+      io_start (&c->rd);
 
-  for (k = 0; k < opt.n; ++k)
-    rw_init (&chans [k].rw, workload->cb, workload->wcb, chans [k].fd);
+  left = 0;
 }
 
 /* writeinterest: n sockets watched for reading. A round starts 10 write
@@ -237,10 +262,10 @@ w_both (void)
 {
   int k;
 
-  w_turns ();
+  w_late ();
 
   for (k = 0; k < opt.n; ++k)
-    rw_read_start (&chans [k].rw);
+    io_start (&chans [k].rd);
 
   turn_nowait ();
 }
@@ -263,11 +288,9 @@ fill (int fd)
     ;
 }
 
-IO_CB (fill_cb)
+WRITE_CB (fill_cb)
 {
-  struct chan *c = (struct chan *)RW_OF_WRITE (w);
-
-  rw_write_stop (&c->rw);
+  io_stop (&c->wr);
   fill (c->fd);
   --left;
 }
@@ -294,114 +317,3 @@ w_full (void)
  * reset: the same with the stop and the start in one iteration, and the fd set anew in
  * between. One operation: one stop, set and start.
  */
-
-#ifndef BARE /* it has no way to drop events, and no timers */
-
-/* stopother: n sockets, of which 10 get a byte each; the first callback stops
- * the watchers of the others, whose events are pending by then, reads all, and
- * starts them again. One operation: one of the ten.
- */
-
-IO_CB (stopother_cb)
-{
-  struct chan *me = (struct chan *)w, *c;
-
-  EACH (c)
-    if (c != me)
-      io_stop (&c->io);
-
-  EACH (c)
-    get_byte (c->fd);
-
-  EACH (c)
-    if (c != me)
-      io_start (&c->io);
-
-  left = 0;
-}
-
-static void
-w_stopother (void)
-{
-  int k;
-
-  w_late ();
-
-  for (k = 0; k < opt.n; ++k)
-    io_start (&chans [k].io);
-
-  turn_nowait ();
-}
-
-/* mixed: the ring, where every fd has a time-out of 30 s which each event on it
- * sets anew, and ten timers expire every 1 - 2 ms beside. One operation: one
- * event.
- */
-
-#define TICKS 10
-
-TIMER_CB (tick_cb)
-{
-  timer_start (w, .0015);
-}
-
-IO_CB (mixed_cb)
-{
-  struct chan *c = (struct chan *)w;
-
-  get_byte (c->fd);
-  timer_start (&c->timer, 30.);
-  put_byte (c->to);
-  ++done;
-}
-
-static void
-w_mixed (void)
-{
-  static timer_w ticks [TICKS];
-  int k;
-
-  w_ring ();
-
-  for (k = 0; k < opt.n; ++k)
-    {
-      timer_init (&chans [k].timer, never_cb);
-      timer_start (&chans [k].timer, 30.);
-    }
-
-  for (k = 0; k < TICKS; ++k)
-    {
-      timer_init (&ticks [k], tick_cb);
-      timer_start (&ticks [k], .001 + k * .0001);
-    }
-}
-
-#endif
-
-#ifndef IOCB_CMD_POLL /* which refuses ttys */
-
-/* ttys: the ring, in which one of ten fds is a pseudo terminal and one a FIFO
- * opened for reading and writing. One operation: one event.
- */
-
-static void
-w_ttys (void)
-{
-  int k;
-
-  make_chans (WORLD_STREAM);
-
-  for (k = 3; k < opt.n; k += 10)
-    {
-      int *tty = make_channels (1, WORLD_PTY), *fifo = make_channels (1, WORLD_FIFO);
-
-      chans [k].fd     = tty [1];
-      chans [k].to     = tty [0];
-      chans [k + 4].fd = fifo [0];
-      chans [k + 4].to = fifo [1];
-    }
-
-  ring ();
-}
-
-#endif

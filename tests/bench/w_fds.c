@@ -5,32 +5,25 @@
 /* register: n idle sockets are started in one go, in a loop that has been
  * running with one watcher; then a turn, after which all are armed. One
  * operation: one fd. A fresh loop for each round.
- * burst: the same in a loop that has been running for a while with 100 idle
- * sockets, polling without waiting.
  * growth: from none to n idle sockets, 25 at a time with a turn in between. What
  * matters is the longest iteration.
  */
 
-static int *channels;
-
 static void
 step_register (void)
 {
-  int beside = workload->how, portion = beside ? opt.n : 25, polls, k;
+  int beside = workload->how, portion = beside ? opt.n : 25, k;
 
   new_loop ();
-  watch (chans + opt.n, channels + opt.n, beside);
-
-  for (polls = beside > 1 ? 20000 : beside; polls--; )
-    turn_nowait ();
-
+  watch (chans + opt.n, beside);
+  turn_nowait ();
   section_begin ();
 
   for (k = 0; k < opt.n; k += portion)
     {
       uint64_t begin = beside ? 0 : now_ns ();
 
-      watch (chans + k, channels + k, portion);
+      watch (chans + k, portion);
       turn_nowait ();
 
       if (!beside)
@@ -40,9 +33,9 @@ step_register (void)
   section_end (opt.n);
 
   /* they really are armed: the first and the last */
-  put_byte (channels [1]);
+  put_byte (chans [0].to);
   wait_for (1);
-  put_byte (channels [opt.n - 2]);
+  put_byte (chans [opt.n - 1].to);
   wait_for (1);
 
   unwatch (chans, opt.n + beside);
@@ -53,8 +46,7 @@ step_register (void)
 static void
 w_register (void)
 {
-  channels = make_channels ((opt.n + workload->how + 1) / 2, WORLD_STREAM);
-  chans    = calloc (opt.n + workload->how, sizeof *chans);
+  chans = make_chans (opt.n + workload->how, WORLD_STREAM, 1);
   loop_del ();
 }
 
@@ -70,7 +62,7 @@ step_cancel (void)
   struct chan *c = chans + ((workload->how < 0 ? opt.n - 1 : 0) + round * workload->how) % opt.n;
 
   section_begin ();
-  io_stop (&c->io);
+  io_stop (&c->rd);
   turn_nowait ();
   section_end (1);
 
@@ -120,8 +112,7 @@ kernel_bytes (void)
 static void
 w_memory (void)
 {
-  channels = make_channels (opt.n * opt.active / 2, WORLD_STREAM);
-  chans    = calloc (opt.n * opt.active, sizeof *chans);
+  chans = make_chans (opt.n * opt.active, WORLD_STREAM, 1);
 }
 
 static void
@@ -137,7 +128,7 @@ step_memory (void)
   for (k = 0; k < opt.active; ++k)
     {
       new_loop ();
-      watch_lively (chans + k * opt.n, channels + k * opt.n, opt.n);
+      watch_lively (chans + k * opt.n, opt.n);
     }
 
   sleep (1);
@@ -148,53 +139,25 @@ step_memory (void)
 
 /* newdestroy: one operation: a loop is made, watches n idle sockets for one
  * turn, and is destroyed.
- * exit: one operation: a process is forked which makes a loop, watches n idle
- * sockets for one turn and exits.
  */
-
-static void
-live (void)
-{
-  new_loop ();
-  watch (chans, channels, opt.n);
-  turn_nowait ();
-}
 
 static void
 step_newdestroy (void)
 {
-  live ();
+  new_loop ();
+  watch (chans, opt.n);
+  turn_nowait ();
   unwatch (chans, opt.n);
   loop_del ();
 }
 
 static void
-step_exit (void)
-{
-  int status;
-  pid_t pid = fork ();
-
-  if (pid < 0)
-    err (1, "fork");
-
-  if (!pid)
-    {
-      live ();
-      _exit (0);
-    }
-
-  if (waitpid (pid, &status, 0) != pid || status)
-    errx (1, "child");
-}
-
-static void
-w_life (void)
+w_newdestroy (void)
 {
   int k;
 
-  chans    = calloc (opt.n, sizeof *chans);
-  channels = make_channels (opt.n, WORLD_STREAM);
+  chans = make_chans (opt.n, WORLD_STREAM, 1);
 
   for (k = 0; k < 5; ++k)
-    workload->round [0] ();
+    step_newdestroy ();
 }

@@ -23,16 +23,6 @@ async_cb (struct ev_loop *loop, ev_async *w, int revents)
     ev_async_send (side [!me].loop, &side [!me].w);
 }
 
-static void
-be_side (int me)
-{
-  idle_world ();
-  side [me].loop = loop;
-  ev_async_init (&side [me].w, async_cb);
-  ev_async_start (loop, &side [me].w);
-  pin (me ? opt.peer_cpu : opt.cpu);
-}
-
 static void *
 thread_run (void *arg)
 {
@@ -43,20 +33,25 @@ thread_run (void *arg)
   if (alone)
     w_ring ();
   else
-    be_side (me);
-
-  do
     {
-      if (share && !alone && !me)
+      idle_world ();
+      side [me].loop = loop;
+      ev_async_init (&side [me].w, async_cb);
+      ev_async_start (loop, &side [me].w);
+      pin (me ? opt.peer_cpu : opt.cpu);
+    }
+
+  for (;;)
+    {
+      pthread_barrier_wait (&barrier); /* all are done */
+      pthread_barrier_wait (&barrier); /* again */
+
+      if (!alone && !me)
         ev_async_send (side [1].loop, &side [1].w);
 
       for (done = 0; done < share; )
         turn_wait ();
-
-      pthread_barrier_wait (&barrier); /* all have done it */
-      pthread_barrier_wait (&barrier); /* again */
     }
-  while (share);
 
   return 0;
 }
@@ -89,11 +84,11 @@ w_threads (void)
 static void
 step_threads (void)
 {
-  long each = workload->cb ? opt.ops / threads + 1 : opt.ops;
+  long each = opt.ops / (workload->cb ? threads : 1) + 1;
 
   section_begin ();
   all_do (each);
-  section_end (workload->cb ? each * threads : each);
+  section_end (each * (workload->cb ? threads : 1));
 }
 
 /* signal: a signal that the process sends to itself. One operation: one signal. */

@@ -19,7 +19,7 @@
 
 struct client
 {
-  io_w io;
+  struct chan chan;
   SSL *ssl;
   unsigned stream;
   uint64_t due;
@@ -32,12 +32,12 @@ static struct client **idle; /* a ring: who is idle for longest is next */
 static unsigned idle_head, idle_tail;
 static uint64_t *latency;
 static long answered;
-static io_w ticker;
+static struct chan ticker;
 
 static void
 put (struct client *c, const char *data, size_t len)
 {
-  if ((c->ssl ? SSL_write (c->ssl, data, len) : write (c->io.fd, data, len)) != (ssize_t)len)
+  if ((c->ssl ? SSL_write (c->ssl, data, len) : write (c->chan.fd, data, len)) != (ssize_t)len)
     err (1, "write");
 }
 
@@ -106,33 +106,33 @@ last_frame (struct client *c)
     }
 }
 
-IO_CB (answer_cb)
+READ_CB (answer_cb)
 {
-  struct client *c = (struct client *)w;
-  int room = sizeof c->buf - 1 - c->have, res;
-
-  res = c->ssl ? SSL_read (c->ssl, c->buf + c->have, room) : read (w->fd, c->buf + c->have, room);
+  struct client *asked = (struct client *)c;
+  char *buf = asked->buf + asked->have;
+  int room = sizeof asked->buf - 1 - asked->have;
+  int res = asked->ssl ? SSL_read (asked->ssl, buf, room) : read (c->fd, buf, room);
 
   if (res <= 0)
     {
-      if (c->ssl ? SSL_get_error (c->ssl, res) == SSL_ERROR_WANT_READ : res < 0 && errno == EAGAIN)
+      if (asked->ssl ? SSL_get_error (asked->ssl, res) == SSL_ERROR_WANT_READ : res < 0 && errno == EAGAIN)
         return;
 
       err (1, "the server has closed");
     }
 
-  c->have += res;
+  asked->have += res;
 
-  if (!(opt.http2 ? last_frame (c) : whole_answer (c)))
+  if (!(opt.http2 ? last_frame : whole_answer) (asked))
     return;
 
-  latency [answered++] = now_ns () - c->due;
-  idle [idle_tail++ % opt.n] = c;
+  latency [answered++] = now_ns () - asked->due;
+  idle [idle_tail++ % opt.n] = asked;
 
   if (opt.brief)
     {
-      SSL_free (c->ssl);
-      io_close (w);
+      SSL_free (asked->ssl);
+      io_close (&c->rd, c->fd);
     }
 }
 
@@ -151,8 +151,8 @@ open_client (struct client *c)
     errx (1, "TLS");
 
   fcntl (fd, F_SETFL, O_NONBLOCK);
-  io_init (&c->io, answer_cb, fd, IO_READ);
-  io_start (&c->io);
+  c->chan.fd = fd;
+  start (&c->chan, answer_cb);
 
   if (opt.http2)
     put (c, hello, sizeof hello - 1);
@@ -171,7 +171,7 @@ send_request (uint64_t due)
 }
 
 /* the clock: there is something to be sent */
-IO_CB (due_cb)
+READ_CB (due_cb)
 {
 }
 
@@ -213,8 +213,9 @@ w_load (void)
   tls_context             = SSL_CTX_new (TLS_client_method ());
   idle                    = calloc (opt.n, sizeof *idle);
   latency                 = calloc (opt.ops + 1, sizeof *latency);
-  io_init (&ticker, due_cb, timerfd_create (CLOCK_MONOTONIC, 0), IO_READ | EPOLLET);
-  io_start (&ticker);
+  ticker.fd = timerfd_create (CLOCK_MONOTONIC, 0);
+  io_init (&ticker.rd, due_cb, ticker.fd, IO_READ | EPOLLET);
+  io_start (&ticker.rd);
 
   for (k = 0; k < opt.n; ++k)
     {

@@ -58,15 +58,15 @@ close_hard (int fd)
 }
 
 /* some libraries need a watcher's memory until the next turn: it goes round */
-#define CONNS 4000
-
-static void
-new_conn (io_cb *cb, int fd, int mask)
+static struct chan *
+new_conn (int fd)
 {
-  static struct chan conns [CONNS];
-  static int next;
+  static struct chan conns [4000];
+  static unsigned next;
+  struct chan *c = conns + next++ % 4000;
 
-  start (conns + next++ % CONNS, cb, fd, mask);
+  c->fd = fd;
+  return c;
 }
 
 static void
@@ -85,14 +85,6 @@ tell (int fd, const char *text, ssize_t len)
     err (1, "write");
 }
 
-/* the end of a stream, which is closed here, too */
-IO_CB (end_cb)
-{
-  hear (io_fd (w), 0);
-  io_close (w);
-  --left;
-}
-
 /* accept: beside n idle sockets, a round of "active" TCP connections: connect;
  * the loop accepts and starts a watcher for each; the requests are written; the
  * loop reads them, answers and closes; the answers are read. One operation: one
@@ -108,22 +100,22 @@ static const char answer [] = "HTTP/1.0 200 OK\r\nContent-Length: 12\r\n\r\nHell
 static int *clients;
 static int serving;
 
-IO_CB (request_cb)
+READ_CB (request_cb)
 {
-  hear (io_fd (w), sizeof request - 1);
-  tell (io_fd (w), ANSWER);
-  io_close (w);
+  hear (c->fd, sizeof request - 1);
+  tell (c->fd, ANSWER);
+  io_close (&c->rd, c->fd);
   ++done;
   --left;
 }
 
-IO_CB (accept_cb)
+READ_CB (accept_cb)
 {
   int fd;
 
   while ((fd = accept_client ()) >= 0)
     {
-      new_conn (workload->cb, fd, IO_READ);
+      start (new_conn (fd), workload->cb);
       ++serving;
       --left;
     }
@@ -132,9 +124,7 @@ IO_CB (accept_cb)
 static void
 w_server (void)
 {
-  static struct chan acceptor;
-
-  start (&acceptor, accept_cb, make_listener (), IO_READ);
+  start (new_conn (make_listener ()), accept_cb);
 }
 
 static void
@@ -171,15 +161,15 @@ w_accept (void)
  * that is done, and are closed. One operation: one connection.
  */
 
-IO_CB (connect_cb)
+WRITE_CB (connect_cb)
 {
   int error = 0;
   socklen_t len = sizeof error;
 
-  if (getsockopt (io_fd (w), SOL_SOCKET, SO_ERROR, &error, &len) || error)
+  if (getsockopt (c->fd, SOL_SOCKET, SO_ERROR, &error, &len) || error)
     err (1, "connect");
 
-  io_close (w);
+  io_close (&c->wr, c->fd);
   --left;
 }
 
@@ -189,7 +179,12 @@ step_connect (void)
   int k;
 
   for (k = 0; k < CHUNK; ++k)
-    new_conn (connect_cb, make_client (SOCK_NONBLOCK), IO_WRITE);
+    {
+      struct chan *c = new_conn (make_client (SOCK_NONBLOCK));
+
+      init (c);
+      io_start (&c->wr);
+    }
 
   wait_for (CHUNK);
 
@@ -204,113 +199,64 @@ w_connect (void)
   make_listener ();
 }
 
-/* ends: beside n idle sockets, 10 sockets are watched; the far ends are closed; the
- * events are read, and watchers stopped and sockets closed. One operation: one end,
- * from the close on.
+/* ends: beside n idle sockets, 10 sockets are watched and have some events; the far
+ * ends are closed; the events are read, and watchers stopped and sockets closed. One
+ * operation: one end, from the close on.
+ * closeidle: n TCP connections, which have had some events; all are stopped and closed
+ * in one go, then the loop turns. One operation: one connection.
+ * So many events take each into a ring with 64, though its number was another file's.
  */
 
-static void
-step_ends (void)
+#define EVENTS 10
+
+READ_CB (end_cb)
 {
-  int *fds = make_channels (CHUNK, WORLD_STREAM), k;
+  char byte;
 
-  for (k = 0; k < CHUNK; ++k)
-    new_conn (end_cb, fds [2 * k], IO_READ);
+  if (!read (c->fd, &byte, 1))
+    io_close (&c->rd, c->fd);
 
-  turn_nowait ();
-  turn_nowait ();
-  section_begin ();
-
-  for (k = 0; k < CHUNK; ++k)
-    close (fds [2 * k + 1]);
-
-  wait_for (CHUNK);
-  turn_nowait ();
-  section_end (CHUNK);
-  free (fds);
-}
-
-/* closeidle: n idle TCP connections; all are stopped and closed in one go, then the
- * loop turns. One operation: one connection. A fresh loop for each round.
- * timeouts: each of them has a timer; all expire at the same time, and what expires
- * is stopped and closed. One operation: one connection; from the first expiry to the
- * last.
- */
-
-#ifdef BARE
-# define time_out() (void)0
-#else
-TIMER_CB (timeout_cb)
-{
-  struct chan *c = (struct chan *)((char *)w - offsetof (struct chan, timer));
-
-  if (left == opt.n)
-    section_begin ();
-
-  timer_stop (w);
-  io_close (&c->io);
   --left;
 }
 
 static void
-time_out (void)
-{
-  int k;
-
-  timer_now ();
-
-  for (k = 0; k < opt.n; ++k)
-    {
-      timer_init (&chans [k].timer, timeout_cb);
-      timer_start (&chans [k].timer, .1);
-    }
-
-  wait_for (opt.n);
-}
-#endif
-
-static void
 step_ending (void)
 {
-  int k;
+  int here = workload->how, n = here ? opt.n : CHUNK, k;
+  struct chan *conns = make_chans (n, here ? WORLD_TCP : WORLD_STREAM, 0), *c;
 
-  new_loop ();
-  make_chans (WORLD_TCP);
+  for (c = conns; c < conns + n; ++c)
+    start (c, end_cb);
 
-  for (k = 0; k < opt.n; ++k)
-    start (chans + k, no_cb, chans [k].fd, IO_READ);
-
-  turn_nowait ();
-  turn_nowait ();
-
-  if (workload->how)
-    time_out ();
-  else
+  for (k = 0; k < EVENTS; ++k)
     {
-      section_begin ();
+      for (c = conns; c < conns + n; ++c)
+        put_byte (c->to);
 
-      for (k = 0; k < opt.n; ++k)
-        io_close (&chans [k].io);
+      wait_for (n);
     }
 
   turn_nowait ();
-  section_end (opt.n);
+  section_begin ();
 
-  for (k = 0; k < opt.n; ++k)
+  for (c = conns; c < conns + n; ++c)
+    if (here)
+      io_close (&c->rd, c->fd);
+    else
+      close (c->to);
+
+  wait_for (here ? 0 : n);
+  turn_nowait ();
+  section_end (n);
+
+  for (k = 0; here && k < n; ++k)
     {
-      fcntl (chans [k].to, F_SETFL, 0); /* it may take a while */
-      hear (chans [k].to, 0);
-      close_hard (chans [k].to);
+      fcntl (conns [k].to, F_SETFL, 0); /* it may take a while */
+      hear (conns [k].to, 0);
+      close_hard (conns [k].to);
     }
 
-  loop_del ();
-  free (chans);
-}
-
-static void
-w_ending (void)
-{
-  loop_del ();
+  /* conns are not freed: events of requests that were cancelled may still name them */
 }
 
 /* proxy: n proxies, each between two sockets and watching both for reading. A
@@ -321,7 +267,7 @@ w_ending (void)
 
 #define BLOCK 8192
 
-/* two channels: of "in" the far end is the source, of "out" it is the sink */
+/* of "in" the far end is the source, of "out" it is the sink */
 static struct proxy
 {
   struct chan in, out;
@@ -341,9 +287,9 @@ proxy_write (struct proxy *p)
     p->sent += res;
 }
 
-IO_CB (proxy_in_cb)
+READ_CB (proxy_in_cb)
 {
-  struct proxy *p = (struct proxy *)w;
+  struct proxy *p = (struct proxy *)c;
 
   if ((p->have = read (p->in.fd, p->buf, sizeof p->buf)) <= 0)
     err (1, "proxy read");
@@ -353,21 +299,21 @@ IO_CB (proxy_in_cb)
 
   if (p->sent < p->have)
     {
-      rw_read_stop (&p->in.rw);
-      rw_write_start (&p->out.rw);
+      io_stop (&p->in.rd);
+      io_start (&p->out.wr);
     }
 }
 
-IO_CB (proxy_out_cb)
+WRITE_CB (proxy_out_cb)
 {
-  struct proxy *p = (struct proxy *)((char *)RW_OF_WRITE (w) - offsetof (struct proxy, out));
+  struct proxy *p = (struct proxy *)(c - 1);
 
   proxy_write (p);
 
   if (p->sent == p->have)
     {
-      rw_write_stop (&p->out.rw);
-      rw_read_start (&p->in.rw);
+      io_stop (&p->out.wr);
+      io_start (&p->in.rd);
     }
 }
 
@@ -393,22 +339,20 @@ step_proxy (void)
 static void
 w_proxy (void)
 {
-  int *fds = make_channels (2 * opt.n, WORLD_STREAM), large = 65536;
+  struct chan *c = make_chans (2 * opt.n, WORLD_STREAM, 0);
+  int large = 65536;
   struct proxy *p;
 
   proxies = calloc (opt.n, sizeof *proxies);
 
-  for (p = proxies; p < proxies + opt.n; ++p, fds += 4)
+  for (p = proxies; p < proxies + opt.n; ++p)
     {
-      p->in.fd  = fds [0];
-      p->in.to  = fds [1];
-      p->out.fd = fds [2];
-      p->out.to = fds [3];
+      p->in  = *c++;
+      p->out = *c++;
       setsockopt (p->in.to, SOL_SOCKET, SO_SNDBUF, &large, sizeof large);
-      rw_init (&p->in.rw, workload->cb, no_cb, p->in.fd);
-      rw_init (&p->out.rw, no_cb, workload->wcb, p->out.fd);
-      rw_read_start (&p->in.rw);
-      rw_read_start (&p->out.rw);
+      start (&p->in, workload->cb);
+      start (&p->out, no_cb);
+      io_init (&p->out.wr, workload->wcb, p->out.fd, IO_WRITE);
     }
 }
 
@@ -416,17 +360,17 @@ w_proxy (void)
  * longest iteration is CPU time, so without sleep, of those in which none comes or goes.
  */
 
-IO_CB (serve_cb)
+READ_CB (serve_cb)
 {
   char buf [512];
 
-  if (read (io_fd (w), buf, sizeof buf) <= 0)
+  if (read (c->fd, buf, sizeof buf) <= 0)
     {
-      io_close (w);
+      io_close (&c->rd, c->fd);
       --serving;
     }
   else
-    tell (io_fd (w), ANSWER);
+    tell (c->fd, ANSWER);
 }
 
 static void
