@@ -48,6 +48,13 @@ def children(pid):
     return [int(child) for path in glob.glob('/proc/%d/task/*/children' % pid) for child in content(path).split()]
 
 
+def kill(pid, how=signal.SIGTERM):
+    try:
+        os.kill(pid, how)
+    except ProcessLookupError:  # it has ended
+        pass
+
+
 def tree(pid):
     """the process, and its descendants"""
     return [pid] + [p for child in children(pid) for p in tree(child)]
@@ -109,11 +116,11 @@ class Program:
     def __exit__(self, *unused):
         self.end()
 
-    def end(self, how=signal.SIGTERM):
+    def end(self):
         """who traces it, ends with it; who descends from it, has to end, too"""
         pids = tree(self.process.pid)
         if self.process.poll() is None:
-            os.kill(pids[self.traced and len(pids) > 1], how)
+            kill(pids[self.traced and len(pids) > 1])
         if not until(lambda: self.process.poll() is not None and all(map(dead, pids))):
             self.process.kill()
             raise RuntimeError('%s, or a child of it, does not end' % self.name)
