@@ -27,11 +27,10 @@ TEST (other_end_learns_that_a_stopped_file_is_closed, ALL)
   static const struct { int kind, end; } files [] = {
     { WORLD_STREAM, 0 }, { WORLD_SEQPACKET, 0 }, { WORLD_TCP, 0 }, { WORLD_PIPE, 0 }, { WORLD_PIPE, 1 }
   };
-  int i, full, round;
 
-  for (i = 0; i < 5; ++i)
-    for (full = 0; full < 2; ++full)
-      for (round = 0; round < 4; ++round)
+  for (int i = 0; i < 5; ++i)
+    for (int full = 0; full < 2; ++full)
+      for (int round = 0; round < 4; ++round)
         {
           int pipe_end = files [i].kind == WORLD_PIPE ? files [i].end ? EV_WRITE : EV_READ : 0;
           int fd [2];
@@ -57,17 +56,13 @@ TEST (other_end_learns_that_a_stopped_file_is_closed, ALL)
         }
 }
 
-/*****************************************************************************/
-/* names are free at once */
-
 TEST (name_of_a_closed_socket_is_free_at_once, ALL)
 {
   static const struct { int kind, type; } sockets [] = {
     { WORLD_LISTEN, SOCK_STREAM }, { WORLD_LISTEN_UNIX, SOCK_STREAM }, { WORLD_UDP_BOUND, SOCK_DGRAM }, { WORLD_UDP, SOCK_DGRAM }
   };
-  int i;
 
-  for (i = 0; i < 4; ++i)
+  for (int i = 0; i < 4; ++i)
     {
       probe *p = watch_kind (sockets [i].kind, EV_READ);
       socklen_t len;
@@ -82,16 +77,12 @@ TEST (name_of_a_closed_socket_is_free_at_once, ALL)
     }
 }
 
-/*****************************************************************************/
-/* and nothing else is changed by that */
-
 /* as servers do it: a write has failed, everything is stopped, then the reason is told */
 TEST (stopping_a_watcher_leaves_errno_as_it_was, ALL)
 {
   static const int kinds [] = { WORLD_STREAM, WORLD_TCP, WORLD_UDP };
-  int i;
 
-  for (i = 0; i < 3; ++i)
+  for (int i = 0; i < 3; ++i)
     {
       probe *p = watch_kind (kinds [i], EV_READ);
 
@@ -112,9 +103,7 @@ close_first_cb (EV_P_ ev_io *w, int revents)
 /* the manual forbids it, programs do it: libev's epoll backend forgets the file without a word, and none may abort */
 TEST (descriptor_that_is_closed_before_its_watcher_is_stopped_aborts_nothing, EPOLL | LINUXAIO)
 {
-  int beside;
-
-  for (beside = 0; beside < 2; ++beside)
+  for (int beside = 0; beside < 2; ++beside)
     {
       probe *p = watch_socket (EV_READ), *w;
 
@@ -131,20 +120,6 @@ TEST (descriptor_that_is_closed_before_its_watcher_is_stopped_aborts_nothing, EP
     }
 }
 
-/*****************************************************************************/
-/* a number is not a file */
-
-/* closes both ends and puts a new pair in their place */
-static void
-replace (probe *p)
-{
-  int fresh [2];
-
-  sockets (fresh);
-  onto (fresh [0], p->io.fd);
-  onto (fresh [1], p->peer);
-}
-
 /* the loop hears of the new file only while nobody watches it */
 TEST (watcher_of_a_new_file_that_is_stopped_at_once_is_served_later, ALL)
 {
@@ -152,7 +127,8 @@ TEST (watcher_of_a_new_file_that_is_stopped_at_once_is_served_later, ALL)
 
   settle (EV_A);
   stop (p);
-  replace (p);
+  close (p->peer);
+  become (p, WORLD_STREAM);
   restart (p, p->io.fd, EV_READ);
   stop (p);
   ev_run (EV_A_ EVRUN_NOWAIT);
@@ -166,7 +142,8 @@ TEST (new_watchers_are_served_beside_a_forgotten_one, ALL)
   probe *old = watch_socket (EV_READ), *r, *w;
 
   settle (EV_A);
-  replace (old);
+  close (old->peer);
+  become (old, WORLD_STREAM);
   r = watch (old->io.fd, EV_READ);
   r->eat  = 1;
   r->peer = old->peer;

@@ -7,9 +7,6 @@
  */
 #include <linux/perf_event.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/timerfd.h>
 
 #include "fixture.h"
 
@@ -28,7 +25,7 @@ TEST (perf_event_is_served, EPOLL | LINUXAIO)
   struct perf_event_mmap_page *ring;
   long page = sysconf (_SC_PAGESIZE);
   char *pages = (char *)mmap (0, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  int fd, i;
+  int fd;
   probe *p;
 
   memset (&attr, 0, sizeof (attr));
@@ -47,7 +44,7 @@ TEST (perf_event_is_served, EPOLL | LINUXAIO)
   must (ring != MAP_FAILED && pages != MAP_FAILED && !madvise (pages, 4 * page, MADV_NOHUGEPAGE));
   p = watch (fd, EV_READ);
 
-  for (i = 0; i < 4; ++i)
+  for (int i = 0; i < 4; ++i)
     {
       silent (p);
       must (!ioctl (fd, PERF_EVENT_IOC_ENABLE, 0));
@@ -65,11 +62,10 @@ TEST (timerfd_and_eventfd_that_are_ready_no_more_are_not_reported, ALL)
 {
   probe *p = watch_kind (WORLD_TIMERFD, EV_READ);
   uint64_t one = 1;
-  int off;
 
   settle (EV_A);
 
-  for (off = 0; off < 2; ++off)
+  for (int off = 0; off < 2; ++off)
     {
       set_timer (p->io.fd, 0, 1);
       must (wait_for (p->io.fd, POLLIN));
@@ -89,9 +85,6 @@ TEST (timerfd_and_eventfd_that_are_ready_no_more_are_not_reported, ALL)
   stop_and_close (p);
 }
 
-/*****************************************************************************/
-/* nothing is ready, and nothing is asked again and again */
-
 /* each iteration of a loop that waits for nothing but its timers is counted: it sleeps in between */
 static unsigned
 iterations_of_a_sleep (void)
@@ -109,11 +102,11 @@ iterations_of_a_sleep (void)
 /* the first has number 0, which is a number like others */
 TEST (loop_sleeps_while_files_of_any_kind_have_nothing_to_say, ALL)
 {
-  int kind, end, ends;
+  int ends;
 
   close (0);
 
-  for (kind = WORLD_STREAM; kind <= WORLD_INOTIFY; ++kind)
+  for (int kind = WORLD_STREAM; kind <= WORLD_INOTIFY; ++kind)
     {
       struct world_object o;
 
@@ -122,7 +115,7 @@ TEST (loop_sleeps_while_files_of_any_kind_have_nothing_to_say, ALL)
 
       must ((ends = world_make (&o, kind)));
 
-      for (end = 0; end < ends; ++end)
+      for (int end = 0; end < ends; ++end)
         {
           probe *p = watch (o.fd [end], EV_READ);
 
@@ -147,9 +140,8 @@ fill_cb (EV_P_ ev_io *w, int revents)
 TEST (loop_sleeps_while_sockets_are_full, ALL)
 {
   static const int kinds [] = { WORLD_TCP, WORLD_DGRAM, WORLD_STREAM };
-  int how;
 
-  for (how = 0; how < 6; ++how)
+  for (int how = 0; how < 6; ++how)
     {
       probe *p = watch_kind (kinds [how % 3], how < 3 ? EV_WRITE : EV_READ | EV_WRITE);
 

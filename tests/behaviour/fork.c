@@ -124,12 +124,9 @@ CHILD (grandchild_serves_its_own, ALL)
 
 TEST (child_of_a_forkcheck_loop_need_not_say_so, ALL)
 {
-  loop_with_flags (EVFLAG_FORKCHECK);
+  loop_with_flags (EVFLAG_FORKCHECK, 0);
   expect_parent_undisturbed_by (serve_as_child);
 }
-
-/*****************************************************************************/
-/* other watchers */
 
 static ev_async *async;
 static int forks, asyncs, signals;
@@ -180,9 +177,6 @@ TEST (asyncs_and_signals_of_the_child_stay_there, ALL)
   signal_itself ();
 }
 
-/*****************************************************************************/
-/* epoll is made anew */
-
 /*
  * A terminal is closed, but lives on under another number, and its old number
  * gets another one: epoll reports the old file under the number of the new,
@@ -191,15 +185,13 @@ TEST (asyncs_and_signals_of_the_child_stay_there, ALL)
 TEST (stray_event_of_epoll_costs_no_ring, LINUXAIO)
 {
   probe *p = terminal_reader ();
-  int copy = fcntl (p->io.fd, F_DUPFD_CLOEXEC, 0), master = p->peer, fd [2];
+  int copy = fcntl (p->io.fd, F_DUPFD_CLOEXEC, 0), master = p->peer;
   unsigned long before = 0, after = 0;
 
   settle (EV_A);
   rings (&before);
   stop (p);
-  make (WORLD_PTY, fd);
-  p->peer = fd [1];
-  onto (fd [0], p->io.fd);
+  become (p, WORLD_PTY);
   restart (p, p->io.fd, EV_READ);
   settle (EV_A);
   put (master);

@@ -7,15 +7,15 @@
  */
 #include "fixture.h"
 
-/* the events come from another process, which may run on another CPU, while the loop is about to sleep */
-static void
-expect_answers (probe *p, int rounds)
+/* the events come from another process, which may run on another CPU, while the loop is about to sleep, or watches for them */
+TEST (no_wake_up_from_another_process_is_lost, ALL)
 {
+  probe *p = reader ();
   pid_t pid;
-  int i, got;
+  int got;
 
   for_child (pid)
-    for (i = 0; i < rounds; i += got)
+    for (int i = 0; i < 2000; i += got)
       {
         must (wait_for (p->peer, POLLIN));
         got = get (p->peer);
@@ -23,35 +23,16 @@ expect_answers (probe *p, int rounds)
         put (p->peer);
       }
 
-  for (i = 1; i <= rounds; ++i)
+  for (int i = 1; i <= 2000; ++i)
     {
+      if (i == 1500)
+        ev_linuxaio_busy_poll (EV_A_ 0.001);
+
       put (p->io.fd);
       run_until (p->count, ==, i);
     }
 
   ends_well (pid);
-}
-
-TEST (no_wake_up_from_another_process_is_lost, ALL)
-{
-  expect_answers (reader (), 2000);
-}
-
-/* longer than the busy time, and shorter */
-TEST (busy_polling_loses_nothing, LINUXAIO)
-{
-  int signals = 0, ticks = 0;
-  probe *p = reader ();
-
-  ev_linuxaio_busy_poll (EV_A_ 0.001);
-  expect_answers (p, 500);
-  counted (signal, &signals, SIGUSR1);
-  kill (getpid (), SIGUSR1);
-  run_until (signals, ==, 1);
-  counted (timer, &ticks, 0.01, 0.0001);
-  run_until (ticks, >=, 10);
-  ev_linuxaio_busy_poll (EV_A_ 0.);
-  talk (p, 10);
 }
 
 /* upwards and downwards, and the highest possible: whatever is indexed by fd grows in steps */
@@ -60,12 +41,11 @@ TEST (descriptors_far_apart_are_served, ALL)
   int numbers [] = { 300, 1000, 231, 999, 500, 232, 264, 1023, 0 };
   struct rlimit lim;
   probe *p [9];
-  int i;
 
   must (!getrlimit (RLIMIT_NOFILE, &lim));
   numbers [8] = room_for_fds (lim.rlim_max < 1 << 18 ? lim.rlim_max : 1 << 18) - 1;
 
-  for (i = 0; i < 9; ++i)
+  for (int i = 0; i < 9; ++i)
     {
       p [i] = reader ();
       stop (p [i]);
@@ -76,7 +56,7 @@ TEST (descriptors_far_apart_are_served, ALL)
         ev_run (EV_A_ EVRUN_NOWAIT);
     }
 
-  for (i = 0; i < 9; ++i)
+  for (int i = 0; i < 9; ++i)
     talk (p [i], 1);
 }
 
@@ -162,7 +142,6 @@ TEST (refused_connection_reaches_reader_and_writer, ALL)
 TEST (writer_beside_a_reader_is_called_as_long_as_it_can_write, ALL)
 {
   probe *r = watch_socket (EV_READ), *w = watch (r->io.fd, EV_WRITE);
-  int i;
 
   told (w, EV_WRITE);
   stop (w);
@@ -170,7 +149,7 @@ TEST (writer_beside_a_reader_is_called_as_long_as_it_can_write, ALL)
   start (w);
   w->count = 0;
 
-  for (i = 1; i <= 10; ++i)
+  for (int i = 1; i <= 10; ++i)
     run_until (w->count, ==, i);
 
   silent (r);

@@ -6,9 +6,6 @@
  */
 #include "fixture.h"
 
-/*****************************************************************************/
-/* running */
-
 static void
 stop_cb (EV_P_ ev_io *w, int revents)
 {
@@ -29,9 +26,7 @@ TEST (run_ends_with_the_last_watcher, ALL)
   must_be (ev_run (EV_A_ 0), ==, 0);
 }
 
-/*****************************************************************************/
 /* embedding, as in the manual: the loop of the test inside one that waits in any way */
-
 static void
 sweep_cb (EV_P_ ev_embed *w, int revents)
 {
@@ -85,13 +80,12 @@ TEST (embedded_loop_is_served, EPOLL | LINUXAIO)
     { EVBACKEND_POLL, 0 }, { EVBACKEND_EPOLL, sweep_cb }, { 0, 0 }
   };
   struct ev_loop *inner = loop;
-  int i;
 
-  must ((ev_embeddable_backends () & backend_flag ()) == backend_flag ());
+  must ((ev_embeddable_backends () & backend_flags) == backend_flags);
 
-  for (i = 0; i < 3; ++i)
+  for (int i = 0; i < 3; ++i)
     {
-      unsigned flags = outer [i].flags ? outer [i].flags : backend_flag ();
+      unsigned flags = outer [i].flags ? outer [i].flags : backend_flags;
 
       expect_service_when_embedded (inner, ev_loop_new (EVFLAG_NOENV | flags), outer [i].cb);
       ev_loop_destroy (EV_A);
@@ -111,12 +105,11 @@ TEST (two_loops_watch_the_same_descriptor, ALL)
 {
   struct ev_loop *own = loop, *other = another_loop ();
   probe *a = watch_socket (EV_READ), *b;
-  int i;
 
   loop = other;
   b    = watch (a->io.fd, EV_READ);
 
-  for (i = 1; i <= 10; ++i)
+  for (int i = 1; i <= 10; ++i)
     {
       loop = own;
       silent (a);
@@ -138,17 +131,14 @@ TEST (two_loops_watch_the_same_descriptor, ALL)
   loop = own;
 }
 
-/*****************************************************************************/
-/* what it is made of */
-
 TEST (descriptors_of_the_loop_are_closed_on_exec, ALL)
 {
   char before [1024];
-  int fd, count = 0;
+  int count = 0;
 
   ev_loop_destroy (EV_A);
 
-  for (fd = 0; fd < 1024; ++fd)
+  for (int fd = 0; fd < 1024; ++fd)
     before [fd] = fcntl (fd, F_GETFD) >= 0;
 
   loop = another_loop ();
@@ -156,7 +146,7 @@ TEST (descriptors_of_the_loop_are_closed_on_exec, ALL)
   counted (signal, &count, SIGUSR1);
   settle (EV_A);
 
-  for (fd = 0; fd < 1024; ++fd)
+  for (int fd = 0; fd < 1024; ++fd)
     if (!before [fd] && fcntl (fd, F_GETFD) >= 0)
       must_be (fcntl (fd, F_GETFD), ==, FD_CLOEXEC);
 }
@@ -166,8 +156,8 @@ TEST (environment_selects_the_backend, ALL)
   char flags [20];
   struct ev_loop *other;
 
-  must ((ev_supported_backends () & backend_flag ()) == backend_flag ());
-  snprintf (flags, sizeof (flags), "%u", backend_flag ());
+  must ((ev_supported_backends () & backend_flags) == backend_flags);
+  snprintf (flags, sizeof (flags), "%u", backend_flags);
   must (!setenv ("LIBEV_FLAGS", flags, 1));
   other = ev_loop_new (0);
   must (other != 0);
@@ -177,11 +167,9 @@ TEST (environment_selects_the_backend, ALL)
 
 TEST (default_loop_is_served_and_comes_back, ALL)
 {
-  int i;
-
-  for (i = 0; i < 2; ++i)
+  for (int i = 0; i < 2; ++i)
     {
-      default_loop_with_flags (0);
+      loop_with_flags (0, 1);
       must (ev_is_default_loop (EV_A));
       talk (reader (), 10);
     }
@@ -192,14 +180,13 @@ TEST (embedded_loop_tells_again_what_is_unread, EPOLL | LINUXAIO)
   static ev_embed embed;
   struct ev_loop *outer = ev_loop_new (EVBACKEND_SELECT);
   probe *p = watch_socket (EV_READ);
-  int i;
 
   settle (EV_A);
   ev_embed_init (&embed, 0, loop);
   ev_embed_start (outer, &embed);
   put (p->peer);
 
-  for (i = 1; i <= 10; ++i)
+  for (int i = 1; i <= 10; ++i)
     while (p->count < i)
       ev_run (outer, EVRUN_ONCE);
 

@@ -1,6 +1,6 @@
 /*
  * What libev only does when it is compiled for it: descriptors that are not
- * open (an assertion fails without NDEBUG), and ev_walk (EV_WALK_ENABLE).
+ * open (without NDEBUG an assertion fails).
  *
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
@@ -31,9 +31,9 @@ told_it_is_bad (probe *p)
 
 TEST (watchers_of_a_closed_descriptor_are_told_and_stopped, ALL | COMPILED)
 {
-  int i, fd = closed_fd ();
+  int fd = closed_fd ();
 
-  for (i = 1; i <= 5; ++i)
+  for (int i = 1; i <= 5; ++i)
     {
       probe *p = watch (fd, i & 1 ? EV_READ : EV_READ | EV_WRITE), *w = watch (fd, EV_WRITE);
 
@@ -66,15 +66,14 @@ TEST (number_that_was_never_open_is_told, (ALL & ~SELECT) | COMPILED)
 
 TEST (number_that_was_bad_is_served_when_it_is_good, ALL | COMPILED)
 {
-  int number = closed_fd (), fd [2], i;
+  int number = closed_fd ();
 
-  for (i = 0; i < 5; ++i)
+  for (int i = 0; i < 5; ++i)
     {
       probe *p = watch (number, EV_READ);
 
       told_it_is_bad (p);
-      sockets (fd);
-      onto (fd [0], number);
+      become (p, WORLD_STREAM);
 
       if (i & 1)
         restart (p, number, EV_READ);
@@ -85,48 +84,9 @@ TEST (number_that_was_bad_is_served_when_it_is_good, ALL | COMPILED)
         }
 
       silent (p);
-      put (fd [1]);
+      put (p->peer);
       told (p, EV_READ);
       stop_and_close (p);
-      close (fd [1]);
+      close (p->peer);
     }
-}
-
-static int walked;
-
-static void
-walk_cb (EV_P_ int type, void *w)
-{
-  must_be (type, ==, EV_IO);
-  ++walked;
-}
-
-static void
-walk (void)
-{
-  walked = 0;
-#if EV_WALK_ENABLE
-  ev_walk (EV_A_ EV_IO, walk_cb);
-#else
-  (void)walk_cb;
-#endif
-}
-
-TEST (walk_sees_the_watchers_of_the_program_only, ALL | COMPILED)
-{
-  int asyncs = 0;
-  probe *p;
-
-  counted (async, &asyncs);
-  settle (EV_A);
-  walk ();
-  must_be (walked, ==, 0);
-
-  /* of all kinds, so that whatever the backend needs for them is there */
-  reader ();
-  p = terminal_reader ();
-  watch (p->io.fd, EV_WRITE);
-  settle (EV_A);
-  walk ();
-  must_be (walked, ==, 3);
 }

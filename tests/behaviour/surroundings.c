@@ -8,11 +8,6 @@
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <pthread.h>
-#include <sched.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 
 #include "fixture.h"
@@ -25,10 +20,10 @@
 static struct ev_loop *
 own_loop (void)
 {
-  EV_P = ev_loop_new (EVFLAG_NOENV | backend_flag ());
+  EV_P = ev_loop_new (EVFLAG_NOENV | backend_flags);
 
-  if (loop && backend & LINUXAIO)
-    ev_linuxaio_busy_poll (EV_A_ 1e-9);
+  must (loop != 0);
+  ev_linuxaio_busy_poll (EV_A_ 1e-9);
 
   return loop;
 }
@@ -38,7 +33,6 @@ static void
 live (void)
 {
   loop = own_loop ();
-  must (loop != 0);
   serve_crowd (8, 10);
   serve_crowd (120, 10);
   ev_loop_fork (EV_A);
@@ -46,97 +40,21 @@ live (void)
   ev_loop_destroy (EV_A);
 }
 
-/* body (0), body (1) ... in children, some at a time, until one has ended in a way of which ended says so */
+/* body (0), body (1) ... in children */
 static void
-in_children (int count, void (*body) (int number), int (*ended) (int status))
+in_children (int count, void (*body) (int number))
 {
-  pid_t pids [20];
-  int first, some, i, over = 0;
+  pid_t pids [8];
 
-  for (first = 0; first < count && !over; first += some)
-    {
-      some = count - first < 20 ? count - first : 20;
+  for (int i = 0; i < count; ++i)
+    for_child (pids [i])
+      body (i);
 
-      for (i = 0; i < some; ++i)
-        for_child (pids [i])
-          body (first + i);
-
-      for (i = 0; i < some; ++i)
-        over |= ended (status_of (pids [i]));
-    }
+  for (int i = 0; i < count; ++i)
+    ends_well (pids [i]);
 }
 
-static int
-ended_well (int status)
-{
-  must_be (status, ==, 0);
-
-  return 0;
-}
-
-/*****************************************************************************/
-/* memory */
-
-#define NOT_REACHED 2 /* exit status */
-
-static int fail_at; /* the allocation of libev that fails, counted from 0 */
-static int allocations, aborts;
-
-static void *
-failing_alloc (void *ptr, long size)
-{
-  if (size && allocations++ == fail_at)
-    return 0;
-
-  if (size)
-    return realloc (ptr, size);
-
-  free (ptr);
-  return 0;
-}
-
-/* libev says so and aborts: not what is wanted from a test's log */
-static void
-silence (void)
-{
-  struct rlimit none = { 0, 0 };
-  int null = open ("/dev/null", O_WRONLY | O_CLOEXEC);
-
-  setrlimit (RLIMIT_CORE, &none);
-  dup2 (null, 2);
-}
-
-/* libev's only answer to a failed allocation is to abort in an orderly way; nothing else may happen */
-static int
-ended_orderly (int status)
-{
-  int not_reached = WIFEXITED (status) && WEXITSTATUS (status) == NOT_REACHED;
-
-  aborts += WIFSIGNALED (status) && WTERMSIG (status) == SIGABRT;
-  must (!status || not_reached || (WIFSIGNALED (status) && WTERMSIG (status) == SIGABRT));
-
-  return not_reached;
-}
-
-static void
-live_until_allocation (int number)
-{
-  silence ();
-  fail_at = number;
-  ev_set_allocator (failing_alloc);
-  live ();
-  _exit (allocations <= fail_at ? NOT_REACHED : 0);
-}
-
-TEST (failed_allocation_ends_as_on_epoll, EPOLL | COLD)
-{
-  in_children (10000, live_until_allocation, ended_orderly);
-  must_be (aborts, >, 5);
-}
-
-/*****************************************************************************/
 /* filters of system calls, as services and containers have them */
-
 static const int aio [] = { SYS_io_setup, SYS_io_destroy, SYS_io_submit, SYS_io_cancel, SYS_io_getevents, 0 };
 static const int pwait2 [] = { SYS_epoll_pwait2, 0 };
 
@@ -171,7 +89,7 @@ live_behind_filter (int number)
 
 TEST (loop_works_where_calls_are_refused_with_any_errno, EPOLL | LINUXAIO)
 {
-  in_children (8, live_behind_filter, ended_well);
+  in_children (8, live_behind_filter);
 }
 
 /* a service without @aio, and a list of calls from before 2020 */
@@ -179,7 +97,7 @@ static void
 live_in_danger (int number)
 {
   forbid (number & 1 ? aio : pwait2, SECCOMP_RET_KILL_PROCESS);
-  loop = loop_without_ring ();
+  loop = another_loop ();
   talk (reader (), 50);
   talk (terminal_reader (), 50);
   ev_loop_destroy (EV_A);
@@ -188,11 +106,8 @@ live_in_danger (int number)
 /* as long as no ring is wanted */
 TEST (filter_that_kills_does_not_meet_a_loop_that_wants_no_ring, TINY ? EPOLL : EPOLL | COLD | MIXED)
 {
-  in_children (2, live_in_danger, ended_well);
+  in_children (2, live_in_danger);
 }
-
-/*****************************************************************************/
-/* interrupted */
 
 static volatile sig_atomic_t alarms;
 
@@ -217,14 +132,14 @@ storm (int microseconds)
 /* a handler the loop knows nothing of interrupts it thousands of times a second */
 TEST (storm_of_signals_loses_nothing, ALL)
 {
-  int beats = 0, signals = 0, i;
+  int beats = 0, signals = 0;
 
   counted (timer, &beats, 0.001, 0.001);
   counted (signal, &signals, SIGUSR2);
   storm (100);
   serve_crowd (80, 50);
 
-  for (i = 1; i <= 50; ++i)
+  for (int i = 1; i <= 50; ++i)
     {
       kill (getpid (), SIGUSR2);
       run_until (signals, >=, i);
@@ -234,18 +149,12 @@ TEST (storm_of_signals_loses_nothing, ALL)
   storm (0);
 }
 
-/*****************************************************************************/
-/* many of them */
-
 static void *
 live_in_thread (void *unused)
 {
-  int i;
-
-  for (i = 0; i < 5; ++i)
+  for (int i = 0; i < 5; ++i)
     {
       loop = own_loop ();
-      must (loop != 0);
       serve_crowd (i & 1 ? 120 : 20, 10);
       ev_loop_destroy (EV_A);
     }
@@ -256,15 +165,14 @@ live_in_thread (void *unused)
 TEST (threads_make_and_destroy_their_loops, EPOLL | COLD | MIXED)
 {
   pthread_t threads [8];
-  int i;
 
   room_for_fds (4096);
 
-  for (i = 0; i < 8; ++i)
+  for (int i = 0; i < 8; ++i)
     must (!pthread_create (threads + i, 0, live_in_thread, 0));
 
   serve_crowd (80, 50);
 
-  for (i = 0; i < 8; ++i)
+  for (int i = 0; i < 8; ++i)
     pthread_join (threads [i], 0);
 }

@@ -5,9 +5,6 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <pthread.h>
-#include <sched.h>
-#include <sys/signalfd.h>
 
 #include "fixture.h"
 
@@ -37,9 +34,7 @@ run_loop (void *arg)
   return 0;
 }
 
-/*****************************************************************************/
 /* one loop, watchers of other threads: the locking scheme of the manual */
-
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static ev_async async;
 
@@ -142,11 +137,9 @@ serve_from_outside (int round)
 static void *
 serve_rounds (void *arg)
 {
-  int round;
-
   loop = (struct ev_loop *)arg;
 
-  for (round = 0; round < 100; ++round)
+  for (int round = 0; round < 100; ++round)
     serve_from_outside (round);
 
   return 0;
@@ -156,19 +149,18 @@ serve_rounds (void *arg)
 TEST (threads_start_and_stop_watchers_while_the_loop_sleeps, EPOLL | LINUXAIO)
 {
   pthread_t thread, others [3];
-  int i;
 
   ev_async_init (&async, async_cb);
   ev_async_start (EV_A_ &async);
   ev_set_loop_release_cb (EV_A_ release, acquire);
   thread = thread_of (run_locked);
 
-  for (i = 0; i < 3; ++i)
+  for (int i = 0; i < 3; ++i)
     others [i] = thread_of (serve_rounds);
 
   serve_rounds (EV_A);
 
-  for (i = 0; i < 3; ++i)
+  for (int i = 0; i < 3; ++i)
     join (others [i]);
 
   acquire (EV_A);
@@ -178,9 +170,6 @@ TEST (threads_start_and_stop_watchers_while_the_loop_sleeps, EPOLL | LINUXAIO)
   join (thread);
   ev_set_loop_release_cb (EV_A_ 0, 0);
 }
-
-/*****************************************************************************/
-/* threads that are not like others */
 
 /* the wait of each backend is a cancellation point of the C library; with a timer, it comes back to it */
 TEST (thread_that_sleeps_in_a_loop_can_be_cancelled, SANITIZED ? 0 : EPOLL | LINUXAIO)
@@ -201,7 +190,7 @@ TEST (thread_that_sleeps_in_a_loop_can_be_cancelled, SANITIZED ? 0 : EPOLL | LIN
         counted (timer, &ticks, 0.005, 0.005);
 
       thread = thread_of (run_loop);
-      pause_for (20);
+      usleep (20000);
       must (!pthread_cancel (thread));
       must (!pthread_join (thread, &res)); /* the runner finds out if it never ends */
       must (res == PTHREAD_CANCELED);
@@ -217,29 +206,17 @@ static int number;
 static void *
 serve_own_files (void *unused)
 {
-  sigset_t usr1;
   probe *p;
-  int i;
 
   if (unshare (CLONE_FILES))
     skip ("no descriptors of its own for a thread here (%s)", strerror (errno));
 
-  sigemptyset (&usr1);
-  sigaddset (&usr1, SIGUSR1);
-  must (!sigprocmask (SIG_BLOCK, &usr1, 0));
-  onto (signalfd (-1, &usr1, SFD_NONBLOCK | SFD_CLOEXEC), number);
   loop = another_loop ();
-  p    = watch (number, EV_READ);
-  reader ();
-
-  for (i = 0; i < 20; ++i)
-    {
-      raise (SIGUSR1);
-      told (p, EV_READ);
-      must_be (get (number), >, 0);
-      talk (reader (), 3);
-    }
-
+  p    = reader ();
+  stop (p);
+  onto (p->io.fd, number);
+  restart (p, number, EV_READ);
+  talk (p, 50);
   ev_loop_destroy (EV_A);
 
   return unused;

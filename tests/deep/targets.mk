@@ -54,9 +54,10 @@ check-analysis: $(BUILD)/inst.done
 # requests, and is not on the list that was just armed
 UNREACHED := enable_secure|epoll_pwait2 &&|linuxaio\.alive &&|!linuxaio_forked|linuxaio_phase \(f\)|linuxaio_rearm \(EV_A_ fd\);
 
+# children leave by _exit, which does not write what is counted
 check-coverage: $(BUILD)/inst.done
 	@rm -rf $(BUILD)/coverage
-	@$(MAKE) TEST_OUT=$(BUILD)/coverage INSTRUMENT="--coverage -fprofile-update=atomic -include tests/deep/exit.h" QUICK=1 $(DEEP_CHECKS)
+	@$(MAKE) TEST_OUT=$(BUILD)/coverage INSTRUMENT="--coverage -fprofile-update=atomic -D_exit=exit" QUICK=1 $(DEEP_CHECKS)
 	@gcovr --root . --gcov-ignore-parse-errors --filter '.*/ev_linuxaio\.c$$' --print-summary --fail-under-line 100 \
 	  --exclude-branches-by-pattern '.*($(UNREACHED)).*' --fail-under-branch 100 $(BUILD)/coverage
 

@@ -17,7 +17,8 @@
 # include "ev.c"
 #endif
 
-#include <errno.h>
+#undef NDEBUG
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,28 +36,19 @@ static int socks [PAIRS][2];
 static ev_io readers [PAIRS], writers [PAIRS];
 static int bytes, writables, fired, ring;
 
-#define must(cond) ((cond) ? (void)0 : fail (__LINE__, #cond))
-
-static void
-fail (int line, const char *what)
-{
-  fprintf (stderr, "smoke.c:%d: not so: %s (errno %d)\n", line, what, errno);
-  _exit (1);
-}
-
 static void
 read_cb (EV_P_ ev_io *w, int revents)
 {
   char c;
 
-  must (revents == EV_READ && read (w->fd, &c, 1) == 1);
+  assert (revents == EV_READ && read (w->fd, &c, 1) == 1);
   ++bytes;
 }
 
 static void
 write_cb (EV_P_ ev_io *w, int revents)
 {
-  must (revents == EV_WRITE);
+  assert (revents == EV_WRITE);
   ++writables;
   ev_io_stop (EV_A_ w);
 }
@@ -74,8 +66,8 @@ stats (EV_P)
 {
   struct ev_linuxaio_stats s;
 
-  must (ev_linuxaio_stats (EV_A_ &s, sizeof (s)) == ring);
-  must (s.submitted == s.completed + s.cancelled + s.in_flight);
+  assert (ev_linuxaio_stats (EV_A_ &s, sizeof (s)) == ring);
+  assert (s.submitted == s.completed + s.cancelled + s.in_flight);
 
   return s;
 }
@@ -90,7 +82,7 @@ exchange (EV_P)
     {
       for (bytes = writables = i = 0; i < PAIRS; ++i)
         {
-          must (write (socks [i][1], "x", 1) == 1);
+          assert (write (socks [i][1], "x", 1) == 1);
           ev_io_start (EV_A_ writers + i);
         }
 
@@ -98,7 +90,7 @@ exchange (EV_P)
         ev_run (EV_A_ EVRUN_ONCE);
 
       ev_run (EV_A_ EVRUN_NOWAIT);
-      must (bytes == PAIRS && writables == PAIRS);
+      assert (bytes == PAIRS && writables == PAIRS);
     }
 }
 
@@ -114,7 +106,7 @@ use (EV_P)
   ev_run (EV_A_ EVRUN_NOWAIT);
   ev_linuxaio_busy_poll (EV_A_ 0.);
   ring = ev_backend (EV_A) == EVBACKEND_LINUXAIO;
-  must (!ring || stats (EV_A).setups_refused || stats (EV_A).ring_fds == PAIRS);
+  assert (!ring || stats (EV_A).setups_refused || stats (EV_A).ring_fds == PAIRS);
   exchange (EV_A);
 
   /* short timers and nothing else: a wrong timespec would fail, spin or never return */
@@ -125,22 +117,22 @@ use (EV_P)
     ev_run (EV_A_ EVRUN_ONCE);
 
   ev_timer_stop (EV_A_ &timer);
-  must (!ring || (before < stats (EV_A).epoll_calls && stats (EV_A).epoll_calls < before + TIMERS * SPINS));
+  assert (!ring || (before < stats (EV_A).epoll_calls && stats (EV_A).epoll_calls < before + TIMERS * SPINS));
 
   /* with 64 they stay there */
-  must (!ring || stats (EV_A).setups_refused || strcmp (getenv ("LIBEV_FLAGS"), "64") || stats (EV_A).completed >= ROUNDS * PAIRS);
+  assert (!ring || stats (EV_A).setups_refused || strcmp (getenv ("LIBEV_FLAGS"), "64") || stats (EV_A).completed >= ROUNDS * PAIRS);
 }
 
 /* it is there for who asks for it, and only for them */
 static void
 claims (void)
 {
-  must (EVBACKEND_LINUXAIO == 0x40 && EVBACKEND_ALL & EVBACKEND_LINUXAIO && EVBACKEND_MASK == 0xffff);
-  must (ev_supported_backends () & ev_embeddable_backends () & EVBACKEND_LINUXAIO);
-  must (!(ev_recommended_backends () & EVBACKEND_LINUXAIO));
+  assert (EVBACKEND_LINUXAIO == 0x40 && EVBACKEND_ALL & EVBACKEND_LINUXAIO && EVBACKEND_MASK == 0xffff);
+  assert (ev_supported_backends () & ev_embeddable_backends () & EVBACKEND_LINUXAIO);
+  assert (!(ev_recommended_backends () & EVBACKEND_LINUXAIO));
 #if EV_MULTIPLICITY
-  must (ev_backend (ev_loop_new (EVFLAG_NOENV)) == EVBACKEND_EPOLL);
-  must (ev_backend (ev_loop_new (EVFLAG_NOENV | EVBACKEND_EPOLL)) == EVBACKEND_EPOLL);
+  assert (ev_backend (ev_loop_new (EVFLAG_NOENV)) == EVBACKEND_EPOLL);
+  assert (ev_backend (ev_loop_new (EVFLAG_NOENV | EVBACKEND_EPOLL)) == EVBACKEND_EPOLL);
 #endif
 }
 
@@ -161,7 +153,7 @@ main (void)
 
   for (i = 0; i < PAIRS; ++i)
     {
-      must (!socketpair (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, socks [i]));
+      assert (!socketpair (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, socks [i]));
       ev_io_init (readers + i, read_cb, socks [i][0], EV_READ);
       ev_io_init (writers + i, write_cb, socks [i][0], EV_WRITE);
       ev_io_start (EV_A_ readers + i);
@@ -178,7 +170,7 @@ main (void)
       _exit (0);
     }
 
-  must (pid > 0 && waitpid (pid, &status, 0) == pid && status == 0);
+  assert (pid > 0 && waitpid (pid, &status, 0) == pid && status == 0);
   use (EV_A);
   printf (ring ? "linuxaio: %u fds in rings of %u entries\n" : "epoll\n", stats (EV_A).ring_fds, stats (EV_A).ring_entries);
 
@@ -186,7 +178,7 @@ main (void)
     ev_io_stop (EV_A_ readers + i);
 
   ev_run (EV_A_ EVRUN_NOWAIT);
-  must (!ring || stats (EV_A).ring_fds == 0);
+  assert (!ring || stats (EV_A).ring_fds == 0);
   ev_loop_destroy (EV_A);
 
   return 0;

@@ -4,17 +4,14 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
+#include "system.h"
 #include <dirent.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include <ev_linuxaio.h>
 
 #include "account.h"
 
-static int blocks;
+int allocated_blocks;
 
 /* new memory is full of rubbish */
 void *
@@ -22,18 +19,12 @@ counting_alloc (void *ptr, long size) EV_NOEXCEPT
 {
   void *memory = size ? realloc (ptr, size) : 0;
 
-  __atomic_add_fetch (&blocks, !ptr - !size, __ATOMIC_RELAXED);
+  __atomic_add_fetch (&allocated_blocks, !ptr - !size, __ATOMIC_RELAXED);
 
   if (!size)
     free (ptr);
 
   return memory && !ptr ? memset (memory, 0x5a, size) : memory;
-}
-
-int
-allocated_blocks (void)
-{
-  return blocks;
 }
 
 int

@@ -1,22 +1,4 @@
-#ifndef _GNU_SOURCE
-# define _GNU_SOURCE
-#endif
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/utsname.h>
-
+#include "system.h"
 #include "fault.h"
 
 #pragma weak epoll_pwait2
@@ -47,7 +29,6 @@ const short fault_error [FAULT_COUNT][10] = {
   FAULT_CALLS (X)
 #undef X
 };
-
 
 static struct
 {
@@ -170,10 +151,9 @@ fault_syscall (long number, ...)
 {
   va_list ap;
   long a [3];
-  int i;
 
   va_start (ap, number);
-  for (i = 0; i < 3; ++i)
+  for (int i = 0; i < 3; ++i)
     a [i] = va_arg (ap, long);
   va_end (ap);
 

@@ -4,8 +4,7 @@
  * BELOW in programs.mk). What they find here makes the call, fails as
  * arranged, or asks a kernel that a test pretends.
  */
-#ifndef FAULT_H_
-#define FAULT_H_
+#pragma once
 
 #include <time.h>
 
@@ -98,5 +97,3 @@ extern int knob_first, knob_next, knob_worth;
 #define ECB_MEMORY_FENCE_RELEASE fault_fence (1)
 
 void fault_fence (int release);
-
-#endif

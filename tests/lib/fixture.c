@@ -4,13 +4,12 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <sys/prctl.h>
 
 #include "fixture.h"
 
 __thread struct ev_loop *loop;
 __thread int places;
-unsigned backend;
+unsigned backend, backend_flags;
 
 static __thread int fence [2]; /* what settle sends its bytes through */
 static int fds_before;
@@ -42,13 +41,6 @@ wait_for (int fd, int events)
   return p.revents;
 }
 
-void
-pause_for (int milliseconds)
-{
-  if (poll (0, 0, milliseconds))
-    must (errno == EINTR);
-}
-
 static void
 open_fence (void)
 {
@@ -67,13 +59,13 @@ void
 settle (EV_P)
 {
   ev_io io;
-  int round, passed = 0;
+  int passed = 0;
 
   open_fence ();
   ev_io_init (&io, fence_cb, fence [0], EV_READ);
   io.data = &passed;
 
-  for (round = 1; round <= 8; ++round)
+  for (int round = 1; round <= 8; ++round)
     {
       ev_io_start (EV_A_ &io);
       put (fence [1]);
@@ -88,7 +80,6 @@ settle (EV_P)
 void
 force_ring (EV_P)
 {
-  int tries;
   ev_io io;
 
   /* something that a ring can serve has to be watched; others may have used up the quota for a moment */
@@ -96,9 +87,9 @@ force_ring (EV_P)
   ev_io_init (&io, fence_cb, fence [0], EV_READ);
   ev_io_start (EV_A_ &io);
 
-  for (tries = patience () / 10; tries && !rings (0) && ev_backend (EV_A) != EVBACKEND_EPOLL; --tries)
+  for (int tries = patience () / 10; tries && !rings (0) && ev_backend (EV_A) != EVBACKEND_EPOLL; --tries)
     {
-      pause_for (tries % 2 * 10);
+      usleep (tries % 2 * 10000);
       ev_linuxaio_busy_poll (EV_A_ 1e-9);
       ev_run (EV_A_ EVRUN_NOWAIT);
     }
@@ -112,12 +103,12 @@ force_ring (EV_P)
 }
 
 static struct ev_loop *
-checked_loop (EV_P_ int with_ring)
+checked_loop (EV_P)
 {
   must (loop != 0);
-  must (ev_backend (EV_A) & backend_flag ());
+  must (ev_backend (EV_A) & backend_flags);
 
-  if (with_ring && backend == RING)
+  if (backend == RING)
     force_ring (EV_A);
 
   return loop;
@@ -126,27 +117,14 @@ checked_loop (EV_P_ int with_ring)
 struct ev_loop *
 another_loop (void)
 {
-  return checked_loop (ev_loop_new (EVFLAG_NOENV | backend_flag ()), 1);
-}
-
-struct ev_loop *
-loop_without_ring (void)
-{
-  return checked_loop (ev_loop_new (EVFLAG_NOENV | backend_flag ()), 0);
+  return checked_loop (ev_loop_new (EVFLAG_NOENV | backend_flags));
 }
 
 void
-loop_with_flags (unsigned flags)
+loop_with_flags (unsigned flags, int as_default)
 {
   ev_loop_destroy (EV_A);
-  loop = checked_loop (ev_loop_new (EVFLAG_NOENV | backend_flag () | flags), 1);
-}
-
-void
-default_loop_with_flags (unsigned flags)
-{
-  ev_loop_destroy (EV_A);
-  loop = checked_loop (ev_default_loop (EVFLAG_NOENV | backend_flag () | flags), 1);
+  loop = checked_loop ((as_default ? ev_default_loop : ev_loop_new) (EVFLAG_NOENV | backend_flags | flags));
 }
 
 void
@@ -171,7 +149,7 @@ fixture_teardown (void)
 
   must_be (open_fds ("anon_inode"), ==, fds_before);
   must_be (rings (0), ==, 0);
-  must_be (allocated_blocks (), ==, 0);
+  must_be (allocated_blocks, ==, 0);
 }
 
 /*****************************************************************************/
@@ -192,21 +170,10 @@ probe_cb (EV_P_ ev_io *w, int revents)
     must (errno == EAGAIN);
 }
 
-void *
-kept (size_t size)
-{
-  void *p = calloc (1, size);
-
-  if (!p)
-    abort (); /* as libev does */
-
-  return p;
-}
-
 probe *
 probe_for (int fd, int events)
 {
-  probe *p = (probe *)kept (sizeof (*p));
+  probe *p = (probe *)calloc (1, sizeof (*p));
 
   ev_io_init (&p->io, probe_cb, fd, events);
   p->peer = -1;
@@ -248,18 +215,6 @@ reader_of (int kind)
 }
 
 void
-start (probe *p)
-{
-  ev_io_start (EV_A_ &p->io);
-}
-
-void
-stop (probe *p)
-{
-  ev_io_stop (EV_A_ &p->io);
-}
-
-void
 restart (probe *p, int fd, int events)
 {
   ev_io_stop (EV_A_ &p->io);
@@ -268,10 +223,13 @@ restart (probe *p, int fd, int events)
 }
 
 void
-stop_and_close (probe *p)
+become (probe *p, int kind)
 {
-  stop (p);
-  close (p->io.fd);
+  int fd [2];
+
+  make (kind, fd);
+  onto (fd [0], p->io.fd);
+  p->peer = fd [1];
 }
 
 void
@@ -321,9 +279,9 @@ crowd_open (probe **p, int count)
 void
 crowd_told (probe **p, int count)
 {
-  int i, before = places;
+  int before = places;
 
-  for (i = 0; i < count; ++i)
+  for (int i = 0; i < count; ++i)
     {
       p [i]->count = 0;
       put (p [i]->peer);
@@ -332,7 +290,7 @@ crowd_told (probe **p, int count)
   run_until (places - before, >=, count);
   settle (EV_A);
 
-  for (i = 0; i < count; ++i)
+  for (int i = 0; i < count; ++i)
     must_be (p [i]->count, ==, 1);
 
   must_be (places - before, ==, count);
@@ -342,24 +300,17 @@ void
 serve_crowd (int count, int rounds)
 {
   probe *p [CROWD_MAX];
-  int i;
 
   crowd_open (p, count);
 
   while (rounds--)
     crowd_told (p, count);
 
-  for (i = 0; i < count; ++i)
+  for (int i = 0; i < count; ++i)
     {
       stop_and_close (p [i]);
       close (p [i]->peer);
     }
-}
-
-void
-count_cb (EV_P_ void *w, int revents)
-{
-  ++*(int *)((ev_watcher *)w)->data;
 }
 
 /*****************************************************************************/
@@ -374,7 +325,7 @@ make (int kind, int fd [2])
   progress ();
 
   if (!world_make (&o, kind))
-    give_up (__FILE__, __LINE__, "no %s: %s", world_kind_name (kind), strerror (errno));
+    give_up (__FILE__, __LINE__, "no %s: %s", world_kinds [kind].name, strerror (errno));
 
   fd [0] = o.fd [kind == WORLD_PTY];
   fd [1] = o.fd [kind != WORLD_PTY];
@@ -428,13 +379,6 @@ fill (int fd)
 }
 
 void
-close_both (int fd [2])
-{
-  close (fd [0]);
-  close (fd [1]);
-}
-
-void
 onto (int from, int to)
 {
   if (from != to)
@@ -454,11 +398,8 @@ room_for_fds (unsigned want)
   if (lim.rlim_max < want)
     skip ("only %lu of %u descriptors are allowed here (ulimit -Hn)", (unsigned long)lim.rlim_max, want);
 
-  if (lim.rlim_cur < want)
-    {
-      lim.rlim_cur = want;
-      must (!setrlimit (RLIMIT_NOFILE, &lim));
-    }
+  lim.rlim_cur = lim.rlim_max;
+  must (!setrlimit (RLIMIT_NOFILE, &lim));
 
   return want;
 }
@@ -491,13 +432,6 @@ child (void)
   return pid;
 }
 
-void
-leave (void)
-{
-  fflush (0);
-  _exit (0);
-}
-
 pid_t
 in_child (void (*body) (void))
 {
@@ -509,29 +443,21 @@ in_child (void (*body) (void))
   return pid;
 }
 
-int
-status_of (pid_t pid)
+void
+ends_well (pid_t pid)
 {
   int status;
   pid_t res;
 
-  waiting (__FILE__, __LINE__, "the end of a child", -1, 0, 0);
+  wish = (struct wish) { __FILE__, "the end of a child", __LINE__, -1, 0, 0 };
 
   do
     res = waitpid (pid, &status, 0);
   while (res < 0 && errno == EINTR);
 
-  waiting (0, 0, 0, 0, 0, 0);
+  wish = (struct wish) { 0 };
   must (res == pid);
   progress ();
-
-  return status;
-}
-
-void
-ends_well (pid_t pid)
-{
-  int status = status_of (pid);
 
   if (WIFSIGNALED (status))
     give_up (__FILE__, __LINE__, "a child was killed by signal %d (%s)", WTERMSIG (status), strsignal (WTERMSIG (status)));

@@ -11,27 +11,9 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#ifndef FIXTURE_H_
-#define FIXTURE_H_
+#pragma once
 
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <signal.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
+#include "system.h"
 #include <ev.h>
 #include <ev_linuxaio.h>
 
@@ -54,7 +36,7 @@ enum
   LINUXAIO = COLD | RING | MIXED,
   ALL      = SELECT | POLL | EPOLL | LINUXAIO,
 
-  COMPILED = 64  /* a libev that is compiled in, with EV_WALK_ENABLE */
+  COMPILED = 64  /* a libev that is compiled in, without assertions */
 };
 
 /* rings are made at once, and soon full. each takes 35 ms to destroy: use less of all */
@@ -118,15 +100,12 @@ void skip (const char *format, ...) __attribute__ ((noreturn, format (printf, 1,
 /* the loop */
 
 extern __thread struct ev_loop *loop; /* of the running test; callbacks have their own of that name, and threads, too */
-extern unsigned backend;     /* of the running test: one of the above */
+extern unsigned backend;     /* of the running test: one of the above, */
+extern unsigned backend_flags; /* and its bits for libev */
 
-unsigned backend_flag (void);            /* its bits for libev */
 struct ev_loop *another_loop (void);     /* one more like it */
-struct ev_loop *loop_without_ring (void);/* that it has not yet */
 void force_ring (EV_P);                  /* on a loop of this backend: it makes a ring */
-void loop_with_flags (unsigned flags);   /* replaces it by one with more flags (EVFLAG_xxx), */
-void default_loop_with_flags (unsigned flags); /* or by the default loop */
-
+void loop_with_flags (unsigned flags, int as_default); /* replaces it by one with more flags (EVFLAG_xxx), or by the default loop */
 
 /*****************************************************************************/
 /* waiting */
@@ -143,18 +122,25 @@ void default_loop_with_flags (unsigned flags); /* or by the default loop */
                                                                           \
       while (!(cond))                                                     \
         {                                                                 \
-          waiting (__FILE__, __LINE__, text, values, a, b);               \
+          wish = (struct wish) { __FILE__, text, __LINE__, values, a, b }; \
           ev_run (EV_A_ EVRUN_ONCE);                                      \
         }                                                                 \
                                                                           \
-      waiting (0, 0, 0, 0, 0, 0);                                         \
+      wish = (struct wish) { 0 };                                         \
     }                                                                     \
   while (0)
+
+/* what is waited for now, if it has a text */
+extern __thread struct wish
+{
+  const char *file, *text;
+  int line, values; /* are a and b values? -1: the end of a child */
+  long long a, b;
+} wish;
 
 int patience (void);                     /* milliseconds after which it will never happen */
 void settle (EV_P);                      /* some trips through kernel and loop: whatever was under way has arrived */
 int wait_for (int fd, int events);       /* with poll (2), without the loop; returns revents, 0 if they never come */
-void pause_for (int milliseconds);
 
 /*****************************************************************************/
 /* watchers that remember. they work on the loop of the test */
@@ -172,8 +158,6 @@ typedef struct probe
 
 extern __thread int places; /* taken so far */
 
-void *kept (size_t size);                /* memory, all zero, for a watcher that outlives its function */
-
 void probe_cb (EV_P_ ev_io *w, int revents);
 probe *probe_for (int fd, int events);   /* a new one, not yet started */
 probe *watch (int fd, int events);       /* a new one, started */
@@ -182,10 +166,11 @@ probe *reader_of (int kind);             /* the same, for reading, byte by byte 
 #define watch_socket(events) watch_kind (WORLD_STREAM, events)
 #define reader()             reader_of (WORLD_STREAM)
 #define terminal_reader()    reader_of (WORLD_PTY) /* which no ring serves */
-void start (probe *p);
-void stop (probe *p);
 void restart (probe *p, int fd, int events); /* stopped, set and started */
-void stop_and_close (probe *p);
+void become (probe *p, int kind);        /* its number gets another file, with another peer */
+static inline void start (probe *p) { ev_io_start (EV_A_ &p->io); }
+static inline void stop (probe *p)  { ev_io_stop (EV_A_ &p->io); }
+static inline void stop_and_close (probe *p) { stop (p); close (p->io.fd); }
 
 void told (probe *p, int events);        /* it is called, now, for these events and no others */
 void silent (probe *p);                  /* it is not called */
@@ -199,10 +184,10 @@ void crowd_told (probe **p, int count);  /* a byte comes for each: all are told,
 void serve_crowd (int count, int rounds);/* of new ones, which are closed after that */
 
 /* a new watcher of any other kind, started, that counts its calls: counted (timer, &ticks, 0., 0.1) */
-void count_cb (EV_P_ void *w, int revents);
+static inline void count_cb (EV_P_ void *w, int revents) { ++*(int *)((ev_watcher *)w)->data; }
 #define counted(type, counter, ...)                                       \
   ({                                                                      \
-    ev_##type *w_ = (ev_##type *)kept (sizeof (*w_));                     \
+    ev_##type *w_ = (ev_##type *)calloc (1, sizeof (*w_));                \
                                                                           \
     ev_##type##_init (w_, (void (*) (EV_P_ ev_##type *, int))count_cb, ##__VA_ARGS__); \
     w_->data = (counter);                                                 \
@@ -220,7 +205,7 @@ struct sockaddr_storage address_of (int fd, socklen_t *len);
 void put (int fd);                       /* one byte must go out */
 int get (int fd);                        /* as many bytes as are there; 0: none, -1: end of file */
 void fill (int fd);                      /* write until it is full */
-void close_both (int fd [2]);
+static inline void close_both (int fd [2]) { close (fd [0]); close (fd [1]); }
 void onto (int from, int to);            /* moves a descriptor to that number */
 unsigned room_for_fds (unsigned want);   /* raises the limit, or skips the test */
 
@@ -228,12 +213,10 @@ unsigned room_for_fds (unsigned want);   /* raises the limit, or skips the test 
 /* children */
 
 /* for_child (pid) { ... }: what a child does, which then leaves */
-#define for_child(pid) for ((pid) = child (); !(pid); leave ())
+#define for_child(pid) for ((pid) = child (); !(pid); fflush (0), _exit (0))
 
 pid_t child (void);                      /* fork */
-void leave (void) __attribute__ ((noreturn));
 pid_t in_child (void (*body) (void));    /* the same for a function */
-int status_of (pid_t pid);               /* as of waitpid */
 void ends_well (pid_t pid);              /* with status 0 */
 
 /*****************************************************************************/
@@ -243,7 +226,4 @@ void fixture_setup (void);
 void fixture_teardown (void);
 void progress (void);                    /* the test is not stuck: it says so itself, or a child of it */
 void watch_over (void);                  /* from now on this process gives up when nothing happens */
-void waiting (const char *file, int line, const char *text, int values, long long a, long long b);
 int patience_factor (void);
-
-#endif

@@ -21,7 +21,7 @@ export FAILURES ?= $(abspath $(BUILD))/failures
 
 TEST_FLAGS   = -std=gnu11 -D_GNU_SOURCE= -pthread -O1 -g -Wall -Wextra -Wno-unused-parameter -Werror=unused-variable -Werror=unused-function \
 	-fno-strict-aliasing -fno-optimize-sibling-calls -ffile-prefix-map=$(CURDIR)/= -Itests/lib
-TEST_EV      = -w -pthread -O1 -g -fno-strict-aliasing -DHAVE_CONFIG_H -DNDEBUG -DEV_WALK_ENABLE=1
+TEST_EV      = -w -pthread -O1 -g -fno-strict-aliasing -DHAVE_CONFIG_H -DNDEBUG
 TEST_LIBS    = -pthread -lm
 TEST_FIXTURE = tests/lib/fixture.c tests/lib/runner.c tests/lib/account.c tests/lib/world.c
 TEST_ASAN    = -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -37,7 +37,7 @@ $(TEST_OUT)/$(1)/libev.o: $(BUILD)/inst.done tests/lib/programs.mk tests/lib/fau
 
 $(TEST_OUT)/$(1)/o/%.o: tests/%.c tests/lib/programs.mk | $(BUILD)/inst.done
 	@mkdir -p $$(@D)
-	@$$(TEST_CC) $$(TEST_FLAGS) '-DTEST_FLAVOUR="$(1)"' $(if $(filter installed,$(1)),,-DEV_WALK_ENABLE=1) $(3) -isystem $$(TREE) $$(INSTRUMENT) $$(CFLAGS) -MD -MP -c $$< -o $$@
+	@$$(TEST_CC) $$(TEST_FLAGS) '-DTEST_FLAVOUR="$(1)"' -DIS_COMPILED=$(if $(filter installed,$(1)),0,1) $(3) -isystem $$(TREE) $$(INSTRUMENT) $$(CFLAGS) -MD -MP -c $$< -o $$@
 endef
 
 -include $(wildcard $(TEST_OUT)/*/o/*/*.d)

@@ -11,16 +11,8 @@
  */
 #include <execinfo.h>
 #include <getopt.h>
-#include <stdarg.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <time.h>
 
 #include "fixture.h"
-
-#ifndef TEST_FLAVOUR
-# define TEST_FLAVOUR "installed"
-#endif
 
 /* the loops to run on unless one is asked for */
 #ifndef TEST_LOOPS
@@ -45,14 +37,14 @@ static struct loop_kind
 {
   const char *name;
   unsigned bit, flags;
-  int failed, left_out;
+  int failed;
 } kinds [] = {
-  { "ring"  , RING  , EVBACKEND_LINUXAIO, 0, 0 },
-  { "64"    , COLD  , EVBACKEND_LINUXAIO, 0, 0 },
-  { "68"    , MIXED , EVBACKEND_LINUXAIO | EVBACKEND_EPOLL, 0, 0 },
-  { "epoll" , EPOLL , EVBACKEND_EPOLL   , 0, 0 },
-  { "poll"  , POLL  , EVBACKEND_POLL    , 0, 0 },
-  { "select", SELECT, EVBACKEND_SELECT  , 0, 0 }
+  { "ring"  , RING  , EVBACKEND_LINUXAIO, 0 },
+  { "64"    , COLD  , EVBACKEND_LINUXAIO, 0 },
+  { "68"    , MIXED , EVBACKEND_LINUXAIO | EVBACKEND_EPOLL, 0 },
+  { "epoll" , EPOLL , EVBACKEND_EPOLL   , 0 },
+  { "poll"  , POLL  , EVBACKEND_POLL    , 0 },
+  { "select", SELECT, EVBACKEND_SELECT  , 0 }
 };
 
 #define KINDS (sizeof (kinds) / sizeof (kinds [0]))
@@ -62,8 +54,7 @@ static struct loop_kind *kind;
 static const char *part = "", *loop_name = "";
 static FILE *failures;
 static int forking = 1, jobs = 4; /* they sleep most of the time */
-static int passed, failed, skipped;
-static int elsewhere; /* tests that another flavour runs */
+static int passed, failed, skipped, left_out;
 
 static struct job
 {
@@ -84,12 +75,6 @@ test_register (test *t)
 {
   *last = t;
   last  = &t->next;
-}
-
-unsigned
-backend_flag (void)
-{
-  return kind->flags;
 }
 
 int
@@ -143,24 +128,7 @@ skip (const char *format, ...)
 
 #define STALLED (SIGRTMAX - 1) /* none of those that tests use */
 
-/* what run_until waits for, if it does */
-static __thread struct
-{
-  const char *file, *text;
-  int line, values;
-  long long a, b;
-} wish;
-
-void
-waiting (const char *file, int line, const char *text, int values, long long a, long long b)
-{
-  wish.file   = file;
-  wish.line   = line;
-  wish.text   = text;
-  wish.values = values;
-  wish.a      = a;
-  wish.b      = b;
-}
+__thread struct wish wish;
 
 static void
 on_signal (int signum)
@@ -227,9 +195,9 @@ call_test (test *t)
 static void
 run_test (test *t)
 {
-  backend = kind->bit;
-
-  beats   = (int *)mmap (0, sizeof (*beats), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  backend       = kind->bit;
+  backend_flags = kind->flags;
+  beats = (int *)mmap (0, sizeof (*beats), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   watch_over ();
 
   if (forking)
@@ -387,7 +355,7 @@ start_test (test *t)
 
   if (kind->failed >= ENOUGH || failed >= ENOUGH * 2)
     {
-      ++kind->left_out;
+      ++left_out;
       return;
     }
 
@@ -401,39 +369,31 @@ start_test (test *t)
 static int
 selected (test *t)
 {
-  test *other;
-
-  for (other = tests; other; other = other->next)
+  for (test *other = tests; other; other = other->next)
     if (!strcmp (other->name, part))
       return t == other;
 
   return !!strstr (t->name, part);
 }
 
-static int
-runs_here (test *t)
-{
-  if (!(t->on & kind->bit) || (*loop_name ? strcmp (kind->name, loop_name) : !(kind->bit & TEST_LOOPS)) || !selected (t))
-    return 0;
-
-  elsewhere += t->on & COMPILED && !EV_WALK_ENABLE;
-
-  return !(t->on & COMPILED) || EV_WALK_ENABLE;
-}
-
+/* returns how many were meant, also those that run where libev is compiled in */
 static int
 run_all (void)
 {
   int count = 0;
-  test *t;
 
   for (kind = kinds; kind < kinds + KINDS; ++kind)
     {
-      for (t = tests; t; t = t->next)
-        if (runs_here (t))
+      if (*loop_name ? strcmp (kind->name, loop_name) : !(kind->bit & TEST_LOOPS))
+        continue;
+
+      for (test *t = tests; t; t = t->next)
+        if (t->on & kind->bit && selected (t))
           {
             ++count;
-            start_test (t);
+
+            if (!(t->on & COMPILED) || IS_COMPILED)
+              start_test (t);
           }
 
       wait_until (0);
@@ -460,17 +420,14 @@ main (int argc, char **argv)
         default : return 2;
       }
 
-  if (!(run_all () + elsewhere))
+  if (!run_all ())
     {
       fprintf (stderr, "check-%s: no test is called TEST=%s and runs on LOOP=%s\n", program_invocation_short_name, part, loop_name);
       return 2;
     }
 
-  for (kind = kinds; kind < kinds + KINDS; ++kind)
-    if (kind->left_out)
-      printf ("loop %s: %d tests left out after %d failures\n", kind->name, kind->left_out, failed);
-
-  printf ("%s, libev %s: %d passed, %d failed, %d skipped\n", program_invocation_short_name, TEST_FLAVOUR, passed, failed, skipped);
+  printf ("%s, libev %s: %d passed, %d failed, %d skipped", program_invocation_short_name, TEST_FLAVOUR, passed, failed, skipped);
+  printf (left_out ? ", %d left out after so many failures\n" : "\n", left_out);
 
   return failed ? 1 : 0;
 }

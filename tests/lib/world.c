@@ -1,29 +1,8 @@
-#ifndef _GNU_SOURCE
-# define _GNU_SOURCE
-#endif
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "system.h"
 #include <termios.h>
-#include <time.h>
-#include <unistd.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/inotify.h>
-#include <sys/mman.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/timerfd.h>
-#include <sys/un.h>
-#include <sys/utsname.h>
 
 #include "world.h"
 
@@ -39,7 +18,7 @@ static unsigned char former [65536];  /* by hash: numbers that files had before 
 static char scratch [65536];
 
 /*****************************************************************************/
-/* making objects: each maker fills in fd [] and aux, and returns the number of ends, 0: it cannot */
+/* making objects: each maker fills in fd [] and aux, and returns the number of ends, 0: it cannot. type is its last column in WORLD_LIST */
 
 static void
 shrink_buffers (int fd)
@@ -68,12 +47,8 @@ make_pair (struct world_object *o, int type)
   return 2;
 }
 
-static int make_stream    (struct world_object *o) { return make_pair (o, SOCK_STREAM   ); }
-static int make_dgram     (struct world_object *o) { return make_pair (o, SOCK_DGRAM    ); }
-static int make_seqpacket (struct world_object *o) { return make_pair (o, SOCK_SEQPACKET); }
-
 static int
-make_pipe (struct world_object *o)
+make_pipe (struct world_object *o, int type)
 {
   if (pipe2 (o->fd, O_NONBLOCK | O_CLOEXEC))
     return 0;
@@ -84,24 +59,23 @@ make_pipe (struct world_object *o)
 
 /* a pipe reopened O_RDWR through /proc is what an O_RDWR FIFO is, and needs no file system */
 static int
-make_fifo (struct world_object *o)
+make_fifo (struct world_object *o, int type)
 {
+  struct world_object pipe;
   char path [32];
-  int ends [2];
 
-  if (pipe2 (ends, O_NONBLOCK | O_CLOEXEC))
+  if (!make_pipe (&pipe, 0))
     return 0;
 
-  fcntl (ends [0], F_SETPIPE_SZ, SMALL_BUFFER);
-  sprintf (path, "/proc/self/fd/%d", ends [0]);
+  sprintf (path, "/proc/self/fd/%d", pipe.fd [0]);
   one_end (o, open (path, O_RDWR | O_NONBLOCK | O_CLOEXEC));
-  close (ends [0]);
-  close (ends [1]);
+  close (pipe.fd [0]);
+  close (pipe.fd [1]);
   return 1;
 }
 
 static int
-make_pty (struct world_object *o)
+make_pty (struct world_object *o, int type)
 {
   struct termios raw;
 
@@ -149,7 +123,7 @@ connect_to (int fd, const void *address, socklen_t length)
 }
 
 static int
-make_tcp (struct world_object *o)
+make_tcp (struct world_object *o, int type)
 {
   struct sockaddr_in a;
   struct pollfd p = { loopback_socket (SOCK_STREAM, &a), POLLIN, 0 };
@@ -169,7 +143,7 @@ make_tcp (struct world_object *o)
 }
 
 static int
-make_udp (struct world_object *o)
+make_udp (struct world_object *o, int type)
 {
   struct sockaddr_in a, b;
 
@@ -178,12 +152,17 @@ make_udp (struct world_object *o)
   return connect_to (o->fd [0], &b, sizeof (b)) || connect_to (o->fd [1], &a, sizeof (a)) ? 0 : 2;
 }
 
-static int make_udp_bound (struct world_object *o) { return one_end (o, loopback_socket (SOCK_DGRAM, &(struct sockaddr_in) { 0 })); }
-static int make_listen (struct world_object *o) { return one_end (o, loopback_socket (SOCK_STREAM, &(struct sockaddr_in) { 0 })); }
+static int
+make_bound (struct world_object *o, int type)
+{
+  struct sockaddr_in a;
+
+  return one_end (o, loopback_socket (type, &a));
+}
 
 /* the kernel picks an abstract name when only the family is given */
 static int
-make_listen_unix (struct world_object *o)
+make_listen_unix (struct world_object *o, int type)
 {
   struct sockaddr_un a = { AF_UNIX, "" };
 
@@ -192,7 +171,7 @@ make_listen_unix (struct world_object *o)
 }
 
 static int
-make_connecting (struct world_object *o)
+make_connecting (struct world_object *o, int type)
 {
   struct sockaddr_in a;
 
@@ -202,7 +181,7 @@ make_connecting (struct world_object *o)
 }
 
 static int
-make_signalfd (struct world_object *o)
+make_signalfd (struct world_object *o, int type)
 {
   sigset_t set;
   int i = 0;
@@ -221,7 +200,7 @@ make_signalfd (struct world_object *o)
 }
 
 static int
-make_epoll (struct world_object *o)
+make_epoll (struct world_object *o, int type)
 {
   struct epoll_event ev = { EPOLLIN, { 0 } };
 
@@ -232,7 +211,7 @@ make_epoll (struct world_object *o)
 
 /* what inotify watches is a memfd, so that nothing is left in any file system */
 static int
-make_inotify (struct world_object *o)
+make_inotify (struct world_object *o, int type)
 {
   char path [32];
 
@@ -242,45 +221,17 @@ make_inotify (struct world_object *o)
   return inotify_add_watch (o->fd [0], path, IN_ATTRIB) >= 0;
 }
 
-static int make_eventfd   (struct world_object *o) { return one_end (o, eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC)); }
-static int make_timerfd   (struct world_object *o) { return one_end (o, timerfd_create (CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)); }
-static int make_memfd     (struct world_object *o) { return one_end (o, memfd_create ("world", MFD_CLOEXEC)); }
-static int make_devnull   (struct world_object *o) { return one_end (o, open ("/dev/null", O_RDWR | O_CLOEXEC)); }
-static int make_directory (struct world_object *o) { return one_end (o, open ("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)); }
+static int make_eventfd   (struct world_object *o, int type) { return one_end (o, eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC)); }
+static int make_timerfd   (struct world_object *o, int type) { return one_end (o, timerfd_create (CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)); }
+static int make_memfd     (struct world_object *o, int type) { return one_end (o, memfd_create ("world", MFD_CLOEXEC)); }
+static int make_devnull   (struct world_object *o, int type) { return one_end (o, open ("/dev/null", O_RDWR | O_CLOEXEC)); }
+static int make_directory (struct world_object *o, int type) { return one_end (o, open ("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)); }
 
-static const struct
-{
-  const char *name;
-  int (*make) (struct world_object *o);
-} kinds [WORLD_KINDS] = {
-  { "nothing"         , 0                },
-  { "socketpair"      , make_stream      },
-  { "dgram-pair"      , make_dgram       },
-  { "seqpacket-pair"  , make_seqpacket   },
-  { "pipe"            , make_pipe        },
-  { "fifo-rdwr"       , make_fifo        },
-  { "pty"             , make_pty         },
-  { "tcp-pair"        , make_tcp         },
-  { "udp-pair"        , make_udp         },
-  { "udp-bound"       , make_udp_bound   },
-  { "tcp-listener"    , make_listen      },
-  { "unix-listener"   , make_listen_unix },
-  { "tcp-unconnected" , make_connecting  },
-  { "eventfd"         , make_eventfd     },
-  { "signalfd"        , make_signalfd    },
-  { "timerfd"         , make_timerfd     },
-  { "epoll"           , make_epoll       },
-  { "inotify"         , make_inotify     },
-  { "memfd"           , make_memfd       },
-  { "/dev/null"       , make_devnull     },
-  { "directory"       , make_directory   },
+const struct world_maker world_kinds [WORLD_KINDS] = {
+#define X(kind, ...) { __VA_ARGS__ },
+  WORLD_LIST (X)
+#undef X
 };
-
-const char *
-world_kind_name (int kind)
-{
-  return kinds [kind].name;
-}
 
 int
 world_make (struct world_object *o, int kind)
@@ -289,7 +240,7 @@ world_make (struct world_object *o, int kind)
 
   memset (o, 0, sizeof (*o));
   o->fd [0] = o->fd [1] = o->aux = -1;
-  ends = kinds [kind].make ? kinds [kind].make (o) : 0;
+  ends = world_kinds [kind].make (o, world_kinds [kind].type);
 
   if (ends && o->fd [0] >= 0 && (ends == 1 || o->fd [1] >= 0))
     return ends;
@@ -330,14 +281,12 @@ world_unmake (struct world_object *o)
 void
 world_init (int size)
 {
-  int i;
-
   world      = (struct world_slot *)calloc (size, sizeof (*world));
   world_size = size;
   files      = 0;
   memset (former, 0, sizeof (former));
 
-  for (i = 0; i < size; ++i)
+  for (int i = 0; i < size; ++i)
     {
       world [i].fd      = -1;
       world [i].watcher = -1;
@@ -347,9 +296,7 @@ world_init (int size)
 void
 world_done (void)
 {
-  int i;
-
-  for (i = 0; i < world_size; ++i)
+  for (int i = 0; i < world_size; ++i)
     world_close (i);
 
   free (world);
@@ -360,9 +307,7 @@ world_done (void)
 static int
 free_slot (int after)
 {
-  int i;
-
-  for (i = 1; i < world_size; ++i)
+  for (int i = 1; i < world_size; ++i)
     {
       int slot = (after + i) % world_size;
 
@@ -410,6 +355,16 @@ static void
 occupy (int slot, int fd, const struct world_object *o, int kind, int end)
 {
   world [slot] = (struct world_slot) { fd, o->aux, slot, ++files, world [slot].watcher, 0, 0, kind, end, o->signo };
+}
+
+/* a connection: its other end may be anywhere */
+static void
+occupy_alone (int slot, int fd, int kind, int end)
+{
+  static const struct world_object none = { { -1, -1 }, -1, 0 };
+
+  occupy (slot, fd, &none, kind, end);
+  world_sample (slot);
 }
 
 static void
@@ -480,36 +435,26 @@ world_close (int slot)
   return 1;
 }
 
-/* close (fd) and then an object that gets the number just set free */
+/* close, and then an object that gets the number just set free */
 int
 world_reopen (int slot, int kind)
 {
   struct world_object o;
-  int ends, fd = world [slot].fd;
+  int fd = world [slot].fd, ends;
 
   if (fd < 0)
     return 0;
 
+  ends = world_make (&o, kind);
   world_close (slot);
 
-  if (!(ends = world_make (&o, kind)))
-    return 1;
-
-  if (ends == 2 && o.fd [1] == fd)
+  if (ends)
     {
-      o.fd [1]  = o.fd [0];
-      o.fd [0] = fd;
-    }
-  else if (o.fd [0] != fd)
-    {
-      if (o.aux == fd)
-        o.aux = dup (o.aux);
-
       dup3 (o.fd [0], fd, O_CLOEXEC);
       close (o.fd [0]);
+      occupy_all (slot, fd, &o, kind, ends);
     }
 
-  occupy_all (slot, fd, &o, kind, ends);
   return 1;
 }
 
@@ -595,9 +540,7 @@ world_sample (int slot)
 void
 world_sample_all (void)
 {
-  int i;
-
-  for (i = 0; i < world_size; ++i)
+  for (int i = 0; i < world_size; ++i)
     if (world [i].fd >= 0)
       world [i].seen |= world_poll (i);
 }
@@ -621,12 +564,11 @@ void
 world_forget (void)
 {
   static int late = -1;
-  int i;
 
   if (late < 0)
     late = events_come_late ();
 
-  for (i = 0; i < world_size; ++i)
+  for (int i = 0; i < world_size; ++i)
     {
       world [i].before = late ? world [i].seen : 0;
       world [i].seen   = 0;
@@ -652,7 +594,6 @@ write_listener (int slot)
 {
   struct sockaddr_storage a;
   socklen_t length = sizeof (a);
-  struct world_object none = { { -1, -1 }, -1, 0 };
   int to = free_slot (slot);
   int fd;
 
@@ -667,8 +608,7 @@ write_listener (int slot)
       return -1;
     }
 
-  occupy (to, fd, &none, a.ss_family == AF_UNIX ? WORLD_STREAM : WORLD_TCP, 1);
-  world_sample (to);
+  occupy_alone (to, fd, a.ss_family == AF_UNIX ? WORLD_STREAM : WORLD_TCP, 1);
   return 1;
 }
 
@@ -728,7 +668,6 @@ write_once (int slot, size_t size)
 static ssize_t
 read_listener (int slot)
 {
-  struct world_object none = { { -1, -1 }, -1, 0 };
   int fd = accept4 (world [slot].fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
   int to = free_slot (slot);
 
@@ -738,10 +677,7 @@ read_listener (int slot)
   if (to < 0)
     close (fd);
   else
-    {
-      occupy (to, fd, &none, world [slot].kind == WORLD_LISTEN ? WORLD_TCP : WORLD_STREAM, 0);
-      world_sample (to);
-    }
+    occupy_alone (to, fd, world [slot].kind == WORLD_LISTEN ? WORLD_TCP : WORLD_STREAM, 0);
 
   return 1;
 }

@@ -6,32 +6,37 @@
  * object (both ends of a pipe, duplicates) form a group, because an operation
  * on one of them can change the readiness of all of them.
  */
-#ifndef WORLD_H_
-#define WORLD_H_
+#pragma once
+
+/* kind, name, what makes it (in world.c), and of which type */
+#define WORLD_LIST(X)                                                                         \
+  X (NONE       , "nothing"        , 0               , 0)                                     \
+  X (STREAM     , "socketpair"     , make_pair       , SOCK_STREAM)                           \
+  X (DGRAM      , "dgram-pair"     , make_pair       , SOCK_DGRAM)                            \
+  X (SEQPACKET  , "seqpacket-pair" , make_pair       , SOCK_SEQPACKET)                        \
+  X (PIPE       , "pipe"           , make_pipe       , 0)                                     \
+  X (FIFO       , "fifo-rdwr"      , make_fifo       , 0) /* two wait queues in one file */   \
+  X (PTY        , "pty"            , make_pty        , 0)                                     \
+  X (TCP        , "tcp-pair"       , make_tcp        , 0)                                     \
+  X (UDP        , "udp-pair"       , make_udp        , 0)                                     \
+  X (UDP_BOUND  , "udp-bound"      , make_bound      , SOCK_DGRAM) /* sends to itself */      \
+  X (LISTEN     , "tcp-listener"   , make_bound      , SOCK_STREAM)                           \
+  X (LISTEN_UNIX, "unix-listener"  , make_listen_unix, 0)                                     \
+  X (CONNECTING , "tcp-unconnected", make_connecting , 0) /* while it is watched */           \
+  X (EVENTFD    , "eventfd"        , make_eventfd    , 0)                                     \
+  X (SIGNALFD   , "signalfd"       , make_signalfd   , 0)                                     \
+  X (TIMERFD    , "timerfd"        , make_timerfd    , 0)                                     \
+  X (EPOLL      , "epoll"          , make_epoll      , 0)                                     \
+  X (INOTIFY    , "inotify"        , make_inotify    , 0)                                     \
+  X (MEMFD      , "memfd"          , make_memfd      , 0)                                     \
+  X (DEVNULL    , "/dev/null"      , make_devnull    , 0)                                     \
+  X (DIRECTORY  , "directory"      , make_directory  , 0)
 
 enum world_kind
 {
-  WORLD_NONE,
-  WORLD_STREAM,      /* socketpair, SOCK_STREAM */
-  WORLD_DGRAM,
-  WORLD_SEQPACKET,
-  WORLD_PIPE,
-  WORLD_FIFO,        /* opened O_RDWR: two wait queues in one file */
-  WORLD_PTY,
-  WORLD_TCP,
-  WORLD_UDP,         /* connected pair */
-  WORLD_UDP_BOUND,   /* sends to itself */
-  WORLD_LISTEN,      /* TCP */
-  WORLD_LISTEN_UNIX,
-  WORLD_CONNECTING,  /* TCP socket that connects while it is watched */
-  WORLD_EVENTFD,
-  WORLD_SIGNALFD,
-  WORLD_TIMERFD,
-  WORLD_EPOLL,
-  WORLD_INOTIFY,
-  WORLD_MEMFD,
-  WORLD_DEVNULL,
-  WORLD_DIRECTORY,
+#define X(kind, ...) WORLD_ ## kind,
+  WORLD_LIST (X)
+#undef X
   WORLD_KINDS
 };
 
@@ -43,7 +48,13 @@ struct world_object
   int signo;
 };
 
-const char *world_kind_name (int kind);
+extern const struct world_maker
+{
+  const char *name;
+  int (*make) (struct world_object *o, int type);
+  int type;
+} world_kinds [WORLD_KINDS];
+
 int world_make (struct world_object *o, int kind);  /* returns the number of ends, 0: it cannot be made here */
 void world_unmake (struct world_object *o);
 
@@ -88,5 +99,3 @@ void world_forget (void);                 /* nothing was seen */
 /* the slot of a peer that must notice when this slot is closed, -1: there is none */
 int world_sole_peer (int slot);
 int world_peer_saw_close (int peer, int timeout_ms);
-
-#endif

@@ -1,17 +1,4 @@
-#define _GNU_SOURCE
-#include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-
+#include "system.h"
 #include "ev.h"
 #include "ev_linuxaio.h"
 #include "account.h"
@@ -107,7 +94,7 @@ fail_watcher (const struct watcher *w, const char *what, int mask, const char *w
   static const char *const names [4] = { "nothing", "READ", "WRITE", "READ|WRITE" };
 
   fail ("%s: watcher %d (slot %d, %s, fd %d) %s %s, poll has seen 0x%x only", what, (int)(w - watchers), w->slot,
-        w->slot < 0 ? "none" : world_kind_name (world [w->slot].kind), w->io.fd, why, names [mask & EVERYTHING],
+        w->slot < 0 ? "none" : world_kinds [world [w->slot].kind].name, w->io.fd, why, names [mask & EVERYTHING],
         w->slot < 0 ? 0 : world [w->slot].seen);
 }
 
@@ -156,38 +143,23 @@ owed_to (const struct watcher *w, short revents)
   return world [w->slot].kind == WORLD_PTY ? mask & ~EV_WRITE : mask;
 }
 
-/* asks poll about all watched files at once, and notes what every watcher is owed */
+/* asks poll about all watched files, and notes what every watcher is owed */
 static void
 owe_everybody (int forget)
 {
-  struct pollfd p [256];
-  int i, n, from;
-
   if (forget)
     world_forget ();
 
   owed = 0;
 
-  for (from = 0; from < activecnt; from += n)
+  for (int i = 0; i < activecnt; ++i)
     {
-      n = activecnt - from < 256 ? activecnt - from : 256;
+      struct watcher *w = active [i];
+      short revents = world_poll (w->slot);
 
-      for (i = 0; i < n; ++i)
-        {
-          p [i].fd     = active [from + i]->io.fd;
-          p [i].events = POLLIN | POLLOUT;
-        }
-
-      poll (p, n, 0);
-
-      for (i = 0; i < n; ++i)
-        {
-          struct watcher *w = active [from + i];
-
-          world [w->slot].seen |= p [i].revents;
-          w->want = owed_to (w, p [i].revents);
-          owed += directions (w->want);
-        }
+      world [w->slot].seen |= revents;
+      w->want = owed_to (w, revents);
+      owed += directions (w->want);
     }
 
   tally->deliveries += owed;
@@ -197,9 +169,7 @@ owe_everybody (int forget)
 static void
 forgive_the_past (void)
 {
-  int i;
-
-  for (i = 0; i < activecnt; ++i)
+  for (int i = 0; i < activecnt; ++i)
     {
       struct watcher *w = active [i];
       int gone = w->want ? w->want & ~events_of (world_poll (w->slot)) : 0;
@@ -345,7 +315,7 @@ run_from_outside (double seconds)
 {
   struct pollfd p = { -1, POLLIN, 0 };
   int owed_before = all_owed ();
-  int res, i;
+  int res;
 
   if (changed)
     {
@@ -357,7 +327,7 @@ run_from_outside (double seconds)
     }
 
   /* epoll does not take files that are always ready: with these, libev never sleeps */
-  for (i = 0; i < activecnt; ++i)
+  for (int i = 0; i < activecnt; ++i)
     if (world [active [i]->slot].kind >= WORLD_MEMFD)
       seconds = 0;
 
@@ -399,20 +369,18 @@ run_for (double seconds)
   alarm (HANG_SECONDS + seconds);
   last_priority = EV_MAXPRI; /* ev_run begins with what was pending before */
 
-  if (seconds && outside && !ev_is_active (&timer_w))
+  if (!seconds)
+    ev_run (loop, EVRUN_NOWAIT);
+  else if (outside && !ev_is_active (&timer_w))
     overslept = !run_from_outside (seconds);
   else
     {
-      if (seconds)
-        {
-          ev_now_update (loop);
-          ev_timer_start (loop, &guard);
-        }
-
-      ev_run (loop, seconds ? EVRUN_ONCE : EVRUN_NOWAIT);
+      ev_now_update (loop);
+      ev_timer_start (loop, &guard);
+      ev_run (loop, EVRUN_ONCE);
+      ev_timer_stop (loop, &guard);
     }
 
-  ev_timer_stop (loop, &guard);
   fail_if (overslept && seconds > 0.01 && owed < owed_before && stats ().rings >= rings_before, "slept through: an event came only when the time was over");
   fail_if (unlocked, "the lock of the loop is not taken back");
   fail_if (shared && !frozen && !releases, "the loop polls without giving its lock away");
@@ -421,13 +389,11 @@ run_for (double seconds)
 static void
 fail_lost (void)
 {
-  int i;
-
   fail_if (owed_others [OWED_TIMER], "lost: the timer was never seen");
   fail_if (owed_others [OWED_ASYNC], "lost: the async was never seen");
   fail_if (owed_others [OWED_SIGNAL], "lost: the signal was never seen");
 
-  for (i = 0; i < activecnt; ++i)
+  for (int i = 0; i < activecnt; ++i)
     if (active [i]->want)
       fail_watcher (active [i], "lost", active [i]->want, "never got");
 }
@@ -443,11 +409,10 @@ settle (int block)
   static const struct timespec pause = { 0, 500000 };
   double patience = options->patience_ms * 1e-3;
   double deadline = machine_now () + patience;
-  int runs;
 
   run_for (block ? all_owed () ? patience : 1e-4 : 0.);
 
-  for (runs = 1; all_owed (); ++runs)
+  for (int runs = 1; all_owed (); ++runs)
     {
       if (runs > EAGER_RUNS)
         {
@@ -465,31 +430,28 @@ settle (int block)
 /*****************************************************************************/
 /* statistics */
 
-static unsigned
-watched (void)
+static int
+is_watched (int slot)
 {
-  int i, w;
-  unsigned n = 0;
+  int w = world [slot].watcher;
 
-  for (i = 0; i < world_size; ++i)
-    {
-      for (w = world [i].watcher; w >= 0 && !ev_is_active (&watchers [w].io); w = watchers [w].next)
-        ;
+  while (w >= 0 && !ev_is_active (&watchers [w].io))
+    w = watchers [w].next;
 
-      n += w >= 0;
-    }
-
-  return n;
+  return w >= 0;
 }
 
 static void
 check_stats (void)
 {
   struct ev_linuxaio_stats s;
-  unsigned fds = watched ();
+  unsigned fds = 0;
 
   if (!ev_linuxaio_stats (loop, &s, sizeof (s)))
     return;
+
+  for (int i = 0; i < world_size; ++i)
+    fds += is_watched (i);
 
   if (false_statistics (loop))
     fail ("%s", false_statistics (loop));
@@ -532,11 +494,11 @@ tally_stats (void)
 static void
 check (int block, int rounds)
 {
-  int round, was_checking = checking;
+  int was_checking = checking;
 
   checking = 1;
 
-  for (round = 0; round < rounds; ++round)
+  for (int round = 0; round < rounds; ++round)
     {
       owe_everybody (round);
       settle (block);
@@ -618,9 +580,7 @@ slot_unbind_all (int slot)
 static void
 slot_stop_all (int slot)
 {
-  int i;
-
-  for (i = world [slot].watcher; i >= 0; i = watchers [i].next)
+  for (int i = world [slot].watcher; i >= 0; i = watchers [i].next)
     {
       int was_active = ev_is_active (&watchers [i].io);
 
@@ -633,9 +593,7 @@ slot_stop_all (int slot)
 static void
 slot_set_anew (int slot)
 {
-  int i;
-
-  for (i = world [slot].watcher; i >= 0; i = watchers [i].next)
+  for (int i = world [slot].watcher; i >= 0; i = watchers [i].next)
     {
       struct watcher *w = watchers + i;
       int was_active = w->want;
@@ -675,7 +633,7 @@ judge_close (int slot, int peer)
   ++tally->closes;
   if (!world_peer_saw_close (peer, options->patience_ms))
     fail ("slot %d is closed, but its peer (slot %d, %s) does not see it",
-          slot, peer, world_kind_name (world [peer].kind));
+          slot, peer, world_kinds [world [peer].kind].name);
 }
 
 /*****************************************************************************/
@@ -696,7 +654,7 @@ kind_of (int byte)
 OPERATION (MAKE)
 {
   if (world_open (c->slot, kind_of (c->how)))
-    trace ("  %s, fd %d", world_kind_name (kind_of (c->how)), world [c->slot].fd);
+    trace ("  %s, fd %d", world_kinds [kind_of (c->how)].name, world [c->slot].fd);
 }
 
 static void
@@ -828,9 +786,8 @@ OPERATION (FEED)
 OPERATION (FEED_FD)
 {
   int mask = 1 + c->how % 3;
-  int i;
 
-  for (i = world [c->slot].watcher; i >= 0; i = watchers [i].next)
+  for (int i = world [c->slot].watcher; i >= 0; i = watchers [i].next)
     if (ev_is_active (&watchers [i].io))
       watchers [i].fed |= watchers [i].io.events & mask;
 
@@ -850,9 +807,7 @@ OPERATION (CLEAR)
 static void
 many (const struct call *c, int of, void (*each) (int i, int high))
 {
-  int i;
-
-  for (i = 0; i <= c->how * of / 1024; ++i)
+  for (int i = 0; i <= c->how * of / 1024; ++i)
     each ((c->low * of / 256 + i) % of, c->high);
 }
 
@@ -981,14 +936,13 @@ wakes (int slot)
 {
   struct watcher *sleeper = 0;
   int at = slot;
-  int i;
 
   if (!(world_poll (slot) & POLLOUT))
     return 0;
 
   do
     {
-      for (i = world [at].watcher; i >= 0; i = watchers [i].next)
+      for (int i = world [at].watcher; i >= 0; i = watchers [i].next)
         if (ev_is_active (&watchers [i].io) && watchers [i].io.events & EV_READ
             && (world [at].end != world [slot].end || world [at].kind == WORLD_EVENTFD))
           sleeper = watchers + i;
@@ -1139,7 +1093,7 @@ trace_call (const struct call *c, int op)
   char slot [80] = "", w [80] = "";
 
   if (ops [op].needs & SLOT)
-    sprintf (slot, " slot %d (%s, fd %d)", c->slot, world_kind_name (world [c->slot].kind), world [c->slot].fd);
+    sprintf (slot, " slot %d (%s, fd %d)", c->slot, world_kinds [world [c->slot].kind].name, world [c->slot].fd);
 
   if (ops [op].needs & WATCHER)
     sprintf (w, " w%d (slot %d, fd %d, events %x, %sactive)", (int)(c->w - watchers),
@@ -1178,7 +1132,6 @@ configure (const unsigned char *header)
   static const short nexts   [8] = { 2, 6, 16, 40, 62, 254, 1022, 1022 };
   static const short worths  [4] = { 1, 4, 60, 1000 };
   unsigned flags = options->backend | EVFLAG_NOENV;
-  int i;
 
   fault_reset ();
   knob_first = firsts [header [1] & 7];
@@ -1211,7 +1164,7 @@ configure (const unsigned char *header)
   watchers   = (struct watcher *)calloc (watchercnt, sizeof (*watchers));
   active     = (struct watcher **)calloc (watchercnt, sizeof (*active));
 
-  for (i = 0; i < watchercnt; ++i)
+  for (int i = 0; i < watchercnt; ++i)
     {
       ev_init (&watchers [i].io, io_cb);
       watchers [i].slot = -1;
@@ -1248,9 +1201,7 @@ stop_helpers (void)
 static void
 drain (void)
 {
-  int tries;
-
-  for (tries = 0; stats ().in_flight && !fault_used; ++tries)
+  for (int tries = 0; stats ().in_flight && !fault_used; ++tries)
     {
       fail_if (tries > options->patience_ms, "requests are in flight, but everything is stopped");
       run_for (0.001);
@@ -1261,11 +1212,9 @@ drain (void)
 static void
 finish (int stop_first)
 {
-  int i;
-
   stop_helpers ();
 
-  for (i = 0; i < watchercnt && stop_first; ++i)
+  for (int i = 0; i < watchercnt && stop_first; ++i)
     watcher_unbind (watchers + i);
 
   if (stop_first)
@@ -1286,7 +1235,7 @@ machine_run (const unsigned char *program, size_t size,
 {
   static const unsigned char empty [MACHINE_HEADER];
   const unsigned char *header = size < MACHINE_HEADER ? empty : program;
-  int descriptors = open_fds (""), blocks = allocated_blocks ();
+  int descriptors = open_fds (""), blocks = allocated_blocks;
 
   options = o;
   tally   = t;
@@ -1306,8 +1255,8 @@ machine_run (const unsigned char *program, size_t size,
   check (0, 2);
   finish (header [2] & 16);
 
-  if (allocated_blocks () != blocks)
-    fail ("%d blocks of memory are left after ev_loop_destroy", allocated_blocks () - blocks);
+  if (allocated_blocks != blocks)
+    fail ("%d blocks of memory are left after ev_loop_destroy", allocated_blocks - blocks);
 
   if (open_fds ("") != descriptors)
     fail ("%d descriptors before, %d after", descriptors, open_fds (""));

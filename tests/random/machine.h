@@ -7,8 +7,7 @@
  * same whatever stands before it, so that programs can be cut, joined and
  * mutated freely.
  */
-#ifndef MACHINE_H_
-#define MACHINE_H_
+#pragma once
 
 #include <stddef.h>
 
@@ -125,5 +124,3 @@ void machine_run (const unsigned char *program, size_t size,
 extern void (*machine_failed) (const char *what);
 
 double machine_now (void);
-
-#endif

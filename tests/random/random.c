@@ -11,23 +11,8 @@
  * which is printed, and stored in the file given with -o. -p is the time in
  * milliseconds after which an event counts as lost; -b is libev's number of a backend.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
+#include "system.h"
 #include "ev.h"
 #include "machine.h"
 #include "fault.h"
@@ -105,7 +90,7 @@ static size_t
 generate (unsigned char *program, unsigned long index)
 {
   unsigned char enabled [OP_COUNT];
-  int count, i, op;
+  int count;
 
   random_state = seed ^ index * 0xd1342543de82ef95u;
   random_next ();
@@ -115,10 +100,10 @@ generate (unsigned char *program, unsigned long index)
   if (count > SIZE_MAX_OPS)
     count = SIZE_MAX_OPS;
 
-  for (i = 0; i < MACHINE_HEADER; ++i)
+  for (int i = 0; i < MACHINE_HEADER; ++i)
     program [i] = random_next ();
 
-  for (op = 0; op < OP_COUNT; ++op)
+  for (int op = 0; op < OP_COUNT; ++op)
     enabled [op] = random_below (8) > 0;
 
   if (random_below (2))
@@ -126,7 +111,7 @@ generate (unsigned char *program, unsigned long index)
 
   enabled [OP_MAKE] = enabled [OP_SET] = 1;
 
-  for (i = 0; i < count * MACHINE_OP; ++i)
+  for (int i = 0; i < count * MACHINE_OP; ++i)
     do
       program [MACHINE_HEADER + i] = random_next ();
     while (i % MACHINE_OP == 0 && unwanted (enabled, program [0], program [MACHINE_HEADER + i]));
@@ -286,10 +271,9 @@ static size_t
 shrink_operations (unsigned char *program, size_t size, int runs)
 {
   static unsigned char trial [PROGRAM_MAX];
-  size_t chunk, at;
 
-  for (chunk = (size - MACHINE_HEADER) / MACHINE_OP / 2; chunk; chunk /= 2)
-    for (at = MACHINE_HEADER; at < size; )
+  for (size_t chunk = (size - MACHINE_HEADER) / MACHINE_OP / 2; chunk; chunk /= 2)
+    for (size_t at = MACHINE_HEADER; at < size; )
       {
         size_t cut = chunk * MACHINE_OP < size - at ? chunk * MACHINE_OP : size - at;
 
@@ -309,9 +293,7 @@ shrink_operations (unsigned char *program, size_t size, int runs)
 static void
 shrink_bytes (unsigned char *program, size_t size, int runs)
 {
-  size_t i;
-
-  for (i = 0; i < size; ++i)
+  for (size_t i = 0; i < size; ++i)
     if (program [i] && (i < MACHINE_HEADER || (i - MACHINE_HEADER) % MACHINE_OP))
       {
         unsigned char was = program [i];
@@ -338,12 +320,12 @@ static void
 investigate (unsigned char *program, size_t size)
 {
   size_t before = size + 1;
-  int i, failures = 0;
+  int failures = 0;
 
   shrink_end = machine_now () + SHRINK_SECONDS;
   options.patience_ms /= 10;
 
-  for (i = 0; i < 5; ++i)
+  for (int i = 0; i < 5; ++i)
     failures += fails (program, size, 0);
 
   while (failures && size < before)
@@ -381,9 +363,8 @@ add_tally (struct machine_tally *sum, const struct machine_tally *t)
 {
   unsigned long *to = (unsigned long *)sum;
   const unsigned long *from = (const unsigned long *)t;
-  size_t i;
 
-  for (i = 0; i < sizeof (*sum) / sizeof (*to); ++i)
+  for (size_t i = 0; i < sizeof (*sum) / sizeof (*to); ++i)
     to [i] += from [i];
 }
 
@@ -394,9 +375,8 @@ idle_test (const struct machine_tally *t)
   const unsigned long *n = (const unsigned long *)t;
   size_t all = options.backend != EVBACKEND_LINUXAIO ? offsetof (struct machine_tally, rings)
                : FAULTS ? sizeof (*t) : offsetof (struct machine_tally, faults);
-  size_t i;
 
-  for (i = 0; i < all / sizeof (*n); ++i)
+  for (size_t i = 0; i < all / sizeof (*n); ++i)
     if (!n [i] && t->operations >= 100000)
       return 1;
 
@@ -408,13 +388,13 @@ static int
 run_jobs (void)
 {
   pid_t pids [JOBS_MAX];
-  int i, status, left, failed = -1;
+  int i, status, failed = -1;
 
   for (i = 0; i < jobs; ++i)
     if (!(pids [i] = start (reports + i)))
       worker_main (i);
 
-  for (left = jobs; left; --left)
+  for (int left = jobs; left; --left)
     {
       pid_t pid = wait (&status);
 
@@ -441,12 +421,12 @@ run_all (void)
   static unsigned char program [PROGRAM_MAX];
   struct machine_tally sum = { 0 };
   double began = machine_now ();
-  int i, failed;
+  int failed;
 
   printf ("seed %llu, %lu operations, %d jobs\n", (unsigned long long)seed, wanted, jobs);
   failed = run_jobs ();
 
-  for (i = 0; i < jobs; ++i)
+  for (int i = 0; i < jobs; ++i)
     add_tally (&sum, &reports [i].tally);
 
   print_tally (&sum);
@@ -491,19 +471,19 @@ static void
 plan_trials (const char *path, unsigned long *calls)
 {
   struct trial t = { path, 0, 0, 0, 0 };
-  int call, i, run;
+  int call;
 
   memset (calls, 0, sizeof (*calls) * FAULT_COUNT);
 
   /* how often each call is made depends on kernel workers, too */
-  for (run = 0; run < 3; ++run)
+  for (int run = 0; run < 3; ++run)
     for (call = replay (&t, 0) ? exit (1), 0 : 0; call < FAULT_COUNT; ++call)
       if (reports [jobs].calls [call] > calls [call])
         calls [call] = reports [jobs].calls [call];
 
   /* of what is called often, each call fails in some of the ways */
   for (t.call = 0; t.call < FAULT_COUNT; ++t.call)
-    for (i = 0; (t.error = fault_error [t.call][i]); ++i)
+    for (int i = 0; (t.error = fault_error [t.call][i]); ++i)
       for (t.nth = 1 + i % STRIDE (calls [t.call]); t.nth <= (int)calls [t.call]; t.nth += STRIDE (calls [t.call]))
         for (t.lasting = 0; t.lasting <= (t.error != EINTR) && trialcnt < TRIALS_MAX; ++t.lasting)
           trials [trialcnt++] = t;
@@ -556,11 +536,10 @@ static void
 read_trial (struct trial *t, const char *text)
 {
   char call [32], error [32];
-  int i;
 
   if (sscanf (text, "%31[^:]:%d:%31[^+]", call, &t->nth, error) == 3)
     for (t->call = 0; t->call < FAULT_COUNT; ++t->call)
-      for (i = 0; (t->error = fault_error [t->call][i]); ++i)
+      for (int i = 0; (t->error = fault_error [t->call][i]); ++i)
         if (!strcmp (fault_name [t->call], call) && !strcmp (fault_error_name (t->error), error))
           {
             t->lasting = text [strlen (text) - 1] == '+';

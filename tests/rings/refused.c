@@ -6,7 +6,6 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <sys/syscall.h>
 
 #include "rings.h"
 
@@ -34,7 +33,7 @@ want_ring (int call, int error, int ring)
   ev_loop_destroy (EV_A);
   must_be (rings (0), ==, 0);
   fault_reset ();
-  loop = loop_without_ring ();
+  loop = another_loop ();
   gather (0, SOME);
   fault_arrange (call, error, 1, 1);
   fault_ring = ring;
@@ -49,9 +48,8 @@ TEST (host_without_aio_is_found_out_once, COLD | MIXED)
     { FAULT_madvise , EINVAL, 0 }, { FAULT_io_setup, 0, FAULT_RING_MAGIC }, { FAULT_io_setup, 0, FAULT_RING_FEATURES },
     { FAULT_io_setup, 0, FAULT_RING_HEADER }, { FAULT_io_setup, 0, FAULT_RING_READ_ONLY }, { FAULT_io_setup, 0, FAULT_RING_EMPTY }
   };
-  unsigned i;
 
-  for (i = 0; i < sizeof (cases) / sizeof (cases [0]); ++i)
+  for (unsigned i = 0; i < sizeof (cases) / sizeof (cases [0]); ++i)
     {
       knob_worth = i & 1 ? 0 : 1000;
       want_ring (cases [i].call, cases [i].error, cases [i].ring);
@@ -75,7 +73,6 @@ TEST (host_without_aio_is_found_out_once, COLD | MIXED)
 TEST (writer_is_served_when_its_loop_becomes_one_of_epoll, COLD)
 {
   probe *first = reader (), *other = reader (), *writer = watch (other->io.fd, EV_WRITE);
-  int i;
 
   told (writer, EV_WRITE);
   stop (writer);
@@ -85,7 +82,7 @@ TEST (writer_is_served_when_its_loop_becomes_one_of_epoll, COLD)
   ping (first);
   start (writer);
 
-  for (i = 0; i < 3; ++i)
+  for (int i = 0; i < 3; ++i)
     told (writer, EV_WRITE);
 
   must (ev_backend (EV_A) == EVBACKEND_EPOLL);
@@ -99,7 +96,7 @@ TEST (loop_without_epoll_is_none, COLD | MIXED)
   none = limit;
   none.rlim_cur = 0;
   setrlimit (RLIMIT_NOFILE, &none);
-  must (!ev_loop_new (EVFLAG_NOENV | backend_flag ()));
+  must (!ev_loop_new (EVFLAG_NOENV | backend_flags));
   setrlimit (RLIMIT_NOFILE, &limit);
 }
 
@@ -110,9 +107,8 @@ TEST (ring_that_could_not_be_made_is_made_later, COLD | MIXED)
     { FAULT_io_setup, EAGAIN }, { FAULT_io_setup, ENOMEM }, { FAULT_mmap    , ENOMEM }, { FAULT_madvise , ENOMEM },
     { FAULT_eventfd , EMFILE }, { FAULT_eventfd , ENFILE }, { FAULT_bell_add, ENOMEM }, { FAULT_bell_add, ENOSPC }
   };
-  unsigned i;
 
-  for (i = 0; i < sizeof (cases) / sizeof (cases [0]); ++i)
+  for (unsigned i = 0; i < sizeof (cases) / sizeof (cases [0]); ++i)
     {
       want_ring (cases [i].call, cases [i].error, FAULT_RING_GOOD);
       enter_rings (); /* asked again, in vain */
@@ -148,10 +144,9 @@ TEST (loop_with_a_ring_goes_on_where_no_other_can_be_made, COLD | MIXED)
 TEST (refused_requests_lose_no_event, LINUXAIO)
 {
   static const int errors [] = { EAGAIN, ENOMEM, EINVAL, EINTR, EBADF, EFAULT, ENOSYS, EPERM, FAULT_SHORT };
-  int i, k, lasting;
 
-  for (i = 0; i < 9; ++i)
-    for (lasting = 0; lasting < 2 && !(lasting && errors [i] == EINTR); ++lasting)
+  for (int i = 0; i < 9; ++i)
+    for (int lasting = 0; lasting < 2 && !(lasting && errors [i] == EINTR); ++lasting)
       {
         unsigned long asked;
 
@@ -176,7 +171,7 @@ TEST (refused_requests_lose_no_event, LINUXAIO)
         fault_mend (FAULT_io_submit);
         serve (0, SOME);
 
-        for (k = 0; k < SOME; ++k)
+        for (int k = 0; k < SOME; ++k)
           stop_and_close (crowd [k]);
       }
 }
@@ -186,14 +181,13 @@ TEST (missing_epoll_pwait2_is_found_out_once, RING)
 {
   static const int errors [] = { ENOSYS, EPERM, EINVAL, 0 };
   int there = !syscall (SYS_epoll_pwait2, -1, 0, 0, 0, 0, 0) || errno != ENOSYS;
-  int i;
 
-  for (i = 0; i < 3 + there; ++i)
+  for (int i = 0; i < 3 + there; ++i)
     {
       int ticks = 0;
       ev_timer *timer;
 
-      loop_with_flags (EVFLAG_NOTIMERFD);
+      loop_with_flags (EVFLAG_NOTIMERFD, 0);
       fault_reset ();
       fault_arrange (FAULT_epoll_pwait2, errors [i], 1, 1);
       timer = counted (timer, &ticks, 0.001, 0.001);

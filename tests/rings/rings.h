@@ -20,11 +20,9 @@ change (probe *p, int events)
 static inline void
 enter_rings (void)
 {
-  int i;
-
   ev_linuxaio_busy_poll (EV_A_ 1e-9);
 
-  for (i = 0; i < 10; ++i)
+  for (int i = 0; i < 10; ++i)
     poll_once ();
 
   ev_linuxaio_busy_poll (EV_A_ 0.);
@@ -45,9 +43,9 @@ gather (int from, int to)
 static inline void
 serve (int from, int to)
 {
-  int i, before = places;
+  int before = places;
 
-  for (i = from; i < to; ++i)
+  for (int i = from; i < to; ++i)
     ping (crowd [i]);
 
   must_be (places, ==, before + to - from);

@@ -5,7 +5,6 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <sys/stat.h>
 
 #include "rings.h"
 
@@ -61,9 +60,8 @@ static void __attribute__ ((noinline))
 soil_stack (void)
 {
   volatile char rubbish [8192];
-  unsigned i;
 
-  for (i = 0; i < sizeof (rubbish); ++i)
+  for (unsigned i = 0; i < sizeof (rubbish); ++i)
     rubbish [i] = i % 8 ? '9' : ' ';
 }
 
@@ -72,7 +70,7 @@ static int
 asks_for_a_ring (void)
 {
   stop (crowd [0]);
-  loop_with_flags (0);
+  loop_with_flags (0, 0);
   fault_arrange (FAULT_io_setup, EAGAIN, 1, 1);
   restart (crowd [0], crowd [0]->io.fd, EV_READ);
   ev_linuxaio_busy_poll (EV_A_ 1e-9);
@@ -102,11 +100,9 @@ judge (const char *what, const char *release, const char *version, const char *s
 
 TEST (kernels_of_distributions_are_recognized, COLD | MIXED)
 {
-  unsigned i;
-
   gather (0, 1);
 
-  for (i = 0; i < sizeof (kernels) / sizeof (kernels [0]); ++i)
+  for (unsigned i = 0; i < sizeof (kernels) / sizeof (kernels [0]); ++i)
     judge (kernels [i].what, kernels [i].release, kernels [i].version, kernels [i].signature, kernels [i].good);
 }
 
@@ -124,11 +120,10 @@ TEST (versions_are_good_or_bad_as_the_change_logs_say, COLD)
     "4.19.221", "4.19.254", "5.4.165", "5.4.254", "5.10.85", "5.10.254", "5.15.8", "5.15.254", "5.16.0", "5.20.3", "6.0.0",
     "6.1.0", "6.4.164", "6.7.254", "6.8.5", "6.8.254", "6.9.0", "6.15.7", "7.0.0", "7.8.4", "8.0.0"
   };
-  unsigned i;
 
   gather (0, 1);
 
-  for (i = 0; i < 21; ++i)
+  for (unsigned i = 0; i < 21; ++i)
     {
       judge ("mainline", bad [i], "#1 SMP", 0, 0);
       judge ("mainline", good [i], "#1 SMP", 0, 1);

@@ -11,7 +11,6 @@
  * Copyright (c) 2026 the ev_linuxaio authors
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
-#include <sys/mman.h>
 
 #include "fixture.h"
 
@@ -192,25 +191,21 @@ accept_cb (EV_P_ ev_io *w, int revents)
   ev_timer_again (EV_A_ &c->timer);
 }
 
-static void
-retire_cb (EV_P_ ev_signal *w, int revents)
-{
-  ev_break (EV_A_ EVBREAK_ALL);
-}
-
 /* until it is told to retire */
 static void
 worker (void)
 {
+  static int retired;
   ev_io accepter;
-  ev_signal retire;
 
   begin ();
-  ev_signal_init (&retire, retire_cb, SIGTERM);
+  counted (signal, &retired, SIGTERM);
   ev_io_init (&accepter, accept_cb, listener, EV_READ);
-  ev_signal_start (EV_A_ &retire);
   ev_io_start (EV_A_ &accepter);
-  ev_run (EV_A_ 0);
+
+  while (!retired)
+    ev_run (EV_A_ EVRUN_ONCE);
+
   ev_io_stop (EV_A_ &accepter);
   close (listener);
   end ();
@@ -235,9 +230,7 @@ client_close (struct conn *c)
 static void
 client_stream (struct conn *c, unsigned char *to, size_t n, long from)
 {
-  size_t i;
-
-  for (i = 0; i < n; ++i)
+  for (size_t i = 0; i < n; ++i)
     {
       uint32_t x = (c->seed + from + i) * 2654435761u;
 
@@ -363,11 +356,11 @@ static void
 client (void)
 {
   struct conn *conn = (struct conn *)calloc (connections, sizeof (*conn));
-  int i, descriptors = open_fds ("socket");
+  int descriptors = open_fds ("socket");
 
   begin ();
 
-  for (i = 0; i < connections; ++i)
+  for (int i = 0; i < connections; ++i)
     client_open (conn + i);
 
   end ();
@@ -377,19 +370,13 @@ client (void)
 
 /*****************************************************************************/
 
-static int
-setting (const char *name, int otherwise)
-{
-  return getenv (name) ? atoi (getenv (name)) : otherwise;
-}
-
 TEST (echo_service_under_churn, EPOLL | COLD | MIXED)
 {
   pid_t workers [WORKERS], clients, retired;
-  int fd [2], i;
+  int fd [2];
 
-  seconds     = setting ("SOAK_SECONDS", 4);
-  connections = setting ("SOAK_CONNECTIONS", 1000);
+  seconds     = atoi (getenv ("SOAK_SECONDS") ?: "4");
+  connections = atoi (getenv ("SOAK_CONNECTIONS") ?: "1000");
   room_for_fds (connections + 100);
   report   = mmap (0, sizeof (*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   make (WORLD_LISTEN, fd);
@@ -397,15 +384,15 @@ TEST (echo_service_under_churn, EPOLL | COLD | MIXED)
   address  = address_of (listener, &address_len);
   must (!listen (listener, 4096));
 
-  for (i = 0; i < WORKERS; ++i)
+  for (int i = 0; i < WORKERS; ++i)
     workers [i] = in_child (worker);
 
   clients = in_child (client);
 
   /* one after the other retires, and ends with its last connection; another takes its place */
-  for (i = 1; i < seconds * 4; ++i)
+  for (int i = 1; i < seconds * 4; ++i)
     {
-      pause_for (250);
+      usleep (250000);
 
       if (i % REPLACE == 0)
         {
@@ -419,7 +406,7 @@ TEST (echo_service_under_churn, EPOLL | COLD | MIXED)
 
   ends_well (clients);
 
-  for (i = 0; i < WORKERS; ++i)
+  for (int i = 0; i < WORKERS; ++i)
     {
       kill (workers [i], SIGTERM);
       ends_well (workers [i]);
