@@ -18,6 +18,7 @@
 #   make check-rings        what only this backend has, and kernels that refuse; TEST= LOOP= DEBUG=1
 #   make check-random       random programs, judged by poll (2); SEED= N=
 #   make check-programs     Debian's programs, unmodified; TEST=
+#   make check-doctor       what make doctor finds
 #   make check-examples     the examples of the manual and of README
 #   make check-soak         an echo service, for some seconds
 #   make check-bench        system calls for an operation
@@ -31,7 +32,6 @@
 #   make check-mutants      do they notice a backend that is broken? N=60 SEED=1
 #   make check-kernels      other kernels and machines, emulated (as root); KERNELS=
 #   make check-debian       what README says, on a bare Debian 12 and 13 (as root); RELEASES= WHAT=
-#   make check-deb          the packages of make deb
 #   make check-copies       copies of libev in other projects; COPIES="DIR..."
 #   make fuzz-random        libFuzzer on the random programs; MINUTES=1
 #   make soak               the echo service; MINUTES=60

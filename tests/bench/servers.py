@@ -6,21 +6,21 @@ libev by LD_LIBRARY_PATH (Perl: by PERL5LIB) and its backend by LIBEV_FLAGS.
 
 import array
 import collections
-import glob
 import os
 import random
-import re
 import signal
 import socket
 import statistics
 import subprocess
-import tempfile
+import sys
 import time
 
-from figures import PEERS, fields_of, keep
+from figures import HERE, PEERS, fields_of, keep
+
+sys.path.append(HERE + "/../programs")
+from programs import Calls, Program, site, tree  # noqa: E402
 
 FLAGS = {"epoll": "4", "64": "64", "68": "68", "4.33 aio": "64"}
-GEVENT = {"4": "epoll", "64": "linux_aio", "68": "linux_aio,epoll"}
 WSGI = """from gevent.pywsgi import WSGIServer
 def hello(environ, start_response):
     start_response('200 OK', [('Content-Length', '6')])
@@ -29,11 +29,11 @@ WSGIServer(('127.0.0.1', 0), hello, log=None).serve_forever()"""
 MOJO = """use Mojolicious::Lite; get '/' => {text => "Hello\\n"};
 app->start (qw (daemon -l http://127.0.0.1:0 -r 1000000000 -m production))"""
 
-# what is started (BENCH, PROGRAM and BEHIND are filled in), and how it is asked
+# what is started (the words in capitals are filled in), and how it is asked
 SERVERS = {
     "own server": (["PROGRAM", "server", "0", "ops=1"], []),
-    "nghttpd":    (["nghttpd", "--no-tls", "--address=127.0.0.1", "--htdocs=BENCH/www", "0"], ["http2=1"]),
-    "hitch":      (["hitch", "--frontend=[127.0.0.1]:0", "--backend=[127.0.0.1]:BEHIND", "--workers=1", "--user=nobody", "BENCH/www/pem"], ["tls=1"]),
+    "nghttpd":    (["nghttpd", "--no-tls", "--address=127.0.0.1", "--htdocs=SITE", "0"], ["http2=1"]),
+    "hitch":      (["hitch", "--frontend=[127.0.0.1]:0", "--backend=[127.0.0.1]:BEHIND", "--workers=1", "--user=nobody", "SITE/pem"], ["tls=1"]),
     "gevent":     (["/usr/bin/python3", "-c", WSGI], []),
     "mojo":       (["/usr/bin/perl", "-e", MOJO], []),
     "lwt":        (["BENCH/hello-lwt"], []),
@@ -44,73 +44,31 @@ BUSY = [20, 100]
 CLIENTS = 100
 
 
-def content(path):
-    with open(path) as f:
-        return f.read()
-
-
-def tree(pid):
-    return [pid] + [p for path in glob.glob("/proc/%d/task/*/children" % pid) for child in content(path).split() for p in tree(int(child))]
-
-
-def listens_on(pids):
-    """the TCP port that one of them listens on; None if there is none yet"""
-    shown = subprocess.run(["ss", "-Hltnp"], stdout=subprocess.PIPE, universal_newlines=True).stdout
-    return next((re.search(r":(\d+) ", line).group(1) for line in shown.splitlines() if any("pid=%d," % p in line for p in pids)), None)
-
-
-class Server:
+class Server(Program):
     """a server that listens, until the end of the with statement"""
 
-    def __init__(self, args, name, peer, cpu, behind="", busy=0):
+    def __init__(self, args, name, peer, cpu, behind=0, busy=0):
         self.bench = os.path.join(args.build, "bench")
         ours = "pristine-inst" if peer == "4.33 aio" else "inst"
         perl = os.path.join(self.bench, "ev-" + ours, "blib")
         lib = os.path.join(args.build, ours, "lib")
-        env = dict(os.environ, LIBEV_FLAGS=FLAGS[peer], LIBEV_BUSY_POLL=str(busy), LD_LIBRARY_PATH=lib,
-                   PERL5LIB="%s/lib:%s/arch" % (perl, perl), MOJO_REACTOR="Mojo::Reactor::EV", MOJO_LOG_LEVEL="fatal",
-                   GEVENT_LOOP="libev-cext", GEVENT_BACKEND=GEVENT[FLAGS[peer]])
         command, self.options = SERVERS[name]
-        for word, text in ("BENCH", self.bench), ("PROGRAM", os.path.join(self.bench, "bench-" + PEERS[peer][0])), ("BEHIND", behind):
+        for word, text in ("BENCH", self.bench), ("PROGRAM", os.path.join(self.bench, "bench-" + PEERS[peer][0])), ("BEHIND", str(behind)), ("SITE", site().name):
             command = [a.replace(word, text) for a in command]
-        self.name, self.where = name, {"own server": "bench-", "mojo": perl}.get(name, lib)
-        self.out = tempfile.TemporaryFile(mode="w+")
-        self.process = subprocess.Popen(["taskset", "-c", str(cpu)] + command, env=env, stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.out)
-
-    def __enter__(self):
-        for tries in range(200):
-            self.pids = tree(self.process.pid)
-            self.port = listens_on(self.pids)
-            if self.port:
-                return self
-            time.sleep(.05)
-        raise RuntimeError("%s does not listen: %s" % (self.name, self.said()))
-
-    def __exit__(self, *unused):
-        self.process.terminate()
-        self.process.wait()
-
-    def said(self):
-        self.out.seek(0)
-        return self.out.read()
-
-    def cpu_ns(self):
-        return sum(int(content(path).split()[0]) for pid in self.pids for path in glob.glob("/proc/%d/task/*/schedstat" % pid))
+        super().__init__(command, FLAGS[peer], lib, cpus=str(cpu), loads={"own server": "bench-", "mojo": perl}.get(name, lib), env={
+            "LIBEV_BUSY_POLL": str(busy), "PERL5LIB": "%s/lib:%s/arch" % (perl, perl), "MOJO_REACTOR": "Mojo::Reactor::EV", "MOJO_LOG_LEVEL": "fatal"})
+        self.listening("Process 0 online" if name == "hitch" else "")
 
     def ask(self, args, requests, calls=False, **options):
         """quantiles of the latencies and CPU time of a request, us; or system calls of a request"""
-        command = ["taskset", "-c", str(args.cpus[-1]), os.path.join(self.bench, "load"), "load", "-", "port=" + self.port, "n=%d" % CLIENTS,
+        command = ["taskset", "-c", str(args.cpus[-1]), os.path.join(self.bench, "load"), "load", "-", "port=%d" % self.port, "n=%d" % CLIENTS,
                    "ops=%d" % requests] + self.options + ["%s=%d" % o for o in options.items()]
         load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if load.stdout.readline() != b"go\n":
             raise RuntimeError("%s: %s" % (self.name, load.communicate()[1].decode()))
-        self.pids = tree(self.process.pid)
-        if not any(self.where in content("/proc/%d/maps" % pid) for pid in self.pids):
-            raise RuntimeError("%s has not loaded %s" % (self.name, self.where))
         if calls:
-            counts = tempfile.NamedTemporaryFile(mode="r")
-            perf = subprocess.Popen(["perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter", "-o", counts.name,
-                                     "-p", ",".join(map(str, self.pids))])
+            counts = Calls()
+            counting = subprocess.Popen(counts.tracer + ["-p", ",".join(map(str, tree(self.process.pid)))], stderr=subprocess.DEVNULL)
             time.sleep(.3)
         before = self.cpu_ns()
         load.stdin.write(b"\n")
@@ -118,13 +76,13 @@ class Server:
         numbers = array.array("Q", load.stdout.read(8 * requests + 8))
         cpu = self.cpu_ns() - before
         if calls:
-            perf.send_signal(signal.SIGINT)
-            perf.wait()
+            counting.send_signal(signal.SIGINT)
+            counting.wait()
         error = load.communicate(b"\n")[1]
         if load.returncode:
             raise RuntimeError("%s: %s" % (self.name, error.decode()))
         if calls:
-            return {"calls": int([c for c in counts if "sys_enter" in c][0].split(",")[0]) / requests}
+            return {"calls": float(counts.of(requests=requests))}
         per_second = requests / numbers.pop() * 1e9
         latencies = [n / 1000 for n in sorted(numbers)]
         return {**{"p%g" % q: latencies[int(requests * q / 100)] for q in (50, 99, 99.9)}, "max": latencies[-1],
@@ -144,7 +102,7 @@ def once(args, name, peer, requests, busy=0, **how):
                 found["longest iteration"] = fields_of(server.said())["user"] / 1000
             return found
     # which lives as long as somebody is connected to it
-    with Server(args, "own server", "epoll", args.cpus[-1]) as behind, socket.create_connection(("127.0.0.1", int(behind.port))), \
+    with Server(args, "own server", "epoll", args.cpus[-1]) as behind, socket.create_connection(("127.0.0.1", behind.port)), \
             Server(args, "hitch", peer, args.cpus[0], behind.port, busy) as server:
         return server.ask(args, requests, **how)
 

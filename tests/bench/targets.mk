@@ -14,7 +14,7 @@ $(call needs,bench-calls check-bench,python3 strace)
 $(call needs,bench-report,python3 gnuplot-nox)
 $(call needs,check-report,python3 python3-lxml gnuplot-nox chromium)
 
-$(call needs,bench-programs bench-latency,python3 libssl-dev nghttp2-server hitch openssl linux-perf iproute2)
+$(call needs,bench-programs bench-latency,python3 libssl-dev nghttp2-server hitch openssl linux-perf)
 $(call needs,bench-programs,python3-gevent perl libcommon-sense-perl libcanary-stability-perl libmojolicious-perl ocaml-findlib liblwt-ocaml-dev)
 
 .PHONY: check-report bench-programs bench-latency bench bench-emulated bench-calls bench-report bench-readme check-bench
@@ -44,31 +44,25 @@ $(BENCH_OUT)/count.so: tests/bench/count.c
 	@mkdir -p $(BENCH_OUT)
 	@$(CC) -O2 -Wall -Wextra -Wno-unused-parameter -shared -fPIC $< -o $@
 
-$(BENCH_OUT)/www/pem:
-	@mkdir -p $(@D)
-	@head -c 100 /dev/zero >$(@D)/100
-	@cd $(@D) && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -days 999 \
-	  -keyout key -out cert 2>/dev/null && cat key cert >pem
-
 $(BENCH_OUT)/hello-lwt: tests/bench/hello.ml
 	@mkdir -p $(BENCH_OUT) && cp $< $@.ml
 	@cd $(@D) && ocamlfind ocamlopt -thread -package threads.posix,lwt.unix -linkpkg hello-lwt.ml -o hello-lwt
 
 # Perl's EV with the backend in its copy of libev, and as it is
-$(BENCH_OUT)/ev-%.done: ev_linuxaio.c ev_linuxaio.h
-	@test -n "$(PERL_EV_SRC)" || patches/get-source libev-perl libev-perl_4.33.orig.tar.gz \
-	  4aee8391b88113b42187f91fd49245fdc8e9b193a15ac202f519caae2aa8ea35 $(BUILD)
+$(BENCH_OUT)/ev-%.done: ev_linuxaio.c ev_linuxaio.h patches/apply $(wildcard patches/libev-*/*)
 	@rm -rf $(@:.done=) && mkdir -p $(@:.done=)
-	@tar -xf $(or $(PERL_EV_SRC),$(BUILD)/libev-perl_4.33.orig.tar.gz) --strip-components=1 --no-same-owner -C $(@:.done=)
+	@file=libev-perl_$$(apt-cache madison libev-perl | awk 'NR == 1 { sub (/-[^-]*$$/, "", $$3); print $$3 }').orig.tar.gz; \
+	$(if $(PERL_EV_SRC),:,patches/get-source libev-perl $$file - $(BUILD)) && \
+	tar -xf $(or $(PERL_EV_SRC),$(BUILD)/$$file) --strip-components=1 --no-same-owner -C $(@:.done=)
 	@test $* = pristine-inst || patches/apply $(@:.done=)/libev >/dev/null
-	@cd $(@:.done=) && PERL_CANARY_STABILITY_DISABLE=1 PERL_MM_USE_DEFAULT=1 sh -c 'perl Makefile.PL && make' >log 2>&1
+	@cd $(@:.done=) && export PERL_CANARY_STABILITY_DISABLE=1 PERL_MM_USE_DEFAULT=1 EV_EXTRA_DEFS=-DEV_NO_ATFORK && \
+	{ /usr/bin/perl Makefile.PL && $(MAKE); } >log 2>&1 || { tail -n 3 log; exit 1; }
 	@touch $@
 
 bench-emulated bench bench-calls: $(BENCH_ALL)
 bench-emulated: $(BENCH_OUT)/count.so
-bench-latency bench-programs: $(addprefix $(BENCH_OUT)/,bench-libev bench-upstream load www/pem)
+bench-latency bench-programs: $(addprefix $(BENCH_OUT)/,bench-libev bench-upstream load)
 bench-programs: $(addprefix $(BENCH_OUT)/,hello-lwt ev-inst.done ev-pristine-inst.done)
-bench-latency: ROUNDS ?= 3
 bench-emulated bench bench-calls bench-latency bench-programs:
 	@tests/bench/measure --how $(subst bench,time,$(subst emulated,instructions,$(@:bench-%=%))) $(BENCH_ARGS)
 

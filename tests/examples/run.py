@@ -22,19 +22,8 @@ TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
 LOOPS = [{'LIBEV_FLAGS': '4'}, {'LIBEV_FLAGS': '64'}, {'LIBEV_FLAGS': '68'},
          {'LIBEV_FLAGS': '64', 'LIBEV_BUSY_POLL': '1'}]  # rings from the first poll on
 
-PRELUDE = '''#include <assert.h>
-#include <math.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-#include <ev.h>
-#include <ev_linuxaio.h>
+HEADERS = 'assert math pthread signal stdio stdlib string sys/stat sys/wait time unistd ev ev_linuxaio'
+PRELUDE = ''.join('#include <%s.h>\n' % name for name in HEADERS.split()) + '''
 static void say (const char *text) { puts (text); }
 static void fatal (const char *text) { say (text); exit (1); }
 static void type (const char *text) { int fds [2]; assert (!pipe (fds)); dup2 (fds [0], 0); assert (write (fds [1], text, strlen (text)) >= 0); }
@@ -46,15 +35,9 @@ AIO = 'ok    kernel' in doctor and 'ok    AIO' in doctor
 
 def blocks(path, indent):
     """The indented blocks of a text, without their indentation; an empty line does not end one."""
-    found, lines = [], []
     with open(path, encoding='utf-8') as file:
-        for line in file.read().split('\n') + ['.']:
-            if line.startswith(' ' * indent) or (lines and not line):
-                lines.append(line[indent:])
-            elif lines:
-                found.append('\n'.join(lines).strip('\n') + '\n')
-                lines = []
-    return found
+        found = re.findall(r'(?m)^ {%d}.*\n(?:(?: {%d}.*)?\n)*' % (indent, indent), file.read())
+    return [re.sub('(?m)^ {%d}' % indent, '', block).strip('\n') + '\n' for block in found]
 
 
 def split(text):

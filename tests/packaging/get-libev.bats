@@ -79,6 +79,10 @@ URIs: http://localhost/three"
   [ "$output" = "deb-src [signed-by=/usr/share/keyrings/a.gpg] http://localhost/one stable main
 Types: deb-src
 URIs: http://localhost/three" ]
+  stub apt-cache 'echo "libev-dev | 1:4.33-3 | of Debian unstable"'
+  run "$top/tests/deb/deb" "$BATS_TEST_TMPDIR/debs"
+  one_line 1
+  [[ $output == "deb: this machine's package sources have no libev_4.33-3.debian.tar.xz"*'make deb LIBEV_DEBIAN=path'* ]]
   echo "not libev" >"$tarball"
   refused "does not have the SHA-256 507eb7b8"
   machine ""

@@ -16,6 +16,7 @@ import unittest
 import gevent
 import gevent.os
 from gevent import signal_handler, socket, subprocess
+from gevent.pool import Pool
 from gevent.server import StreamServer
 
 FLAGS = int(os.environ['LIBEV_FLAGS'])
@@ -55,18 +56,14 @@ def all_talk(port, connections=200):
 
 
 def many(requests, clients):
-    slowest = 0
-
-    def client(numbers):
-        nonlocal slowest
-        for number in numbers:
-            begin = time.perf_counter()
-            talk(server.server_port, [hashlib.sha256(b'%d' % number).digest()])
-            slowest = max(slowest, time.perf_counter() - begin)
+    def client(number):
+        begin = time.perf_counter()
+        talk(server.server_port, [hashlib.sha256(b'%d' % number).digest()])
+        return time.perf_counter() - begin
 
     server = start_server(clients)
     start, cpu = time.perf_counter(), time.process_time()
-    gevent.joinall([gevent.spawn(client, range(n, requests, clients)) for n in range(clients)], raise_error=True)
+    slowest = max(Pool(clients).imap_unordered(client, range(requests)))
     print('%.0f %.2f %.2f' % (requests / (time.perf_counter() - start), slowest * 1e3,
                               (time.process_time() - cpu) * 1e6 / requests))
 

@@ -3,20 +3,22 @@
 #   make run              ROUNDS=7, SCENES="proxy plain coroutines"
 #   make try              ROUNDS=11, LIB=directory of a libev
 #   make check-programs   TEST=part-of-name, PERL_EV_SRC=tarball of Perl's EV, where apt can get no source packages
+#   make check-doctor     on hosts that are made up
 
-CHECK_TARGETS += check-programs
+CHECK_TARGETS += check-programs check-doctor
 $(call needs,run,nghttp2-server nghttp2-client hitch openssl python3-gevent strace util-linux)
 $(call needs,try,python3)
-$(call needs,check-programs,bats perl strace nghttp2-server nghttp2-client curl hitch openssl multiwatch \
+$(call needs,check-doctor,bats)
+$(call needs,check-programs,perl strace nghttp2-server nghttp2-client curl hitch openssl multiwatch \
   python3-gevent libcommon-sense-perl libcanary-stability-perl)
 
-.PHONY: run try doctor check-programs
+.PHONY: run try doctor check-programs check-doctor
 
 run: all
-	@LIBEV_LIB_DIR=$(abspath $(INST))/lib tests/programs/run
+	@LIBEV_LIB_DIR=$(abspath $(INST))/lib tests/programs/measure run
 
 try: all
-	@LIBEV_LIB_DIR=$(abspath $(INST))/lib tests/programs/try "$$CMD"
+	@LIBEV_LIB_DIR=$(abspath $(INST))/lib tests/programs/measure try "$$CMD"
 
 # as it was given, dollar signs, too
 ifdef CMD
@@ -27,5 +29,7 @@ doctor:
 	@tests/programs/doctor $(PID) $(PROGRAM)
 
 check-programs: all
-	@test "$$(bats --count -f '$(TEST)' tests/programs)" != 0 || { echo "no test is called $(TEST)" >&2; exit 1; }
-	@BUILD=$(abspath $(BUILD)) LIBEV_LIB_DIR=$(abspath $(INST))/lib bats -f '$(TEST)' tests/programs
+	@BUILD=$(abspath $(BUILD)) LIBEV_LIB_DIR=$(abspath $(INST))/lib tests/programs/check $(TEST)
+
+check-doctor:
+	@bats tests/programs
