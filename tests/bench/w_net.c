@@ -124,7 +124,10 @@ READ_CB (accept_cb)
 static void
 w_server (void)
 {
-  start (new_conn (make_listener ()), accept_cb);
+  static struct chan listening;
+
+  listening.fd = make_listener ();
+  start (&listening, accept_cb);
 }
 
 static void
