@@ -124,10 +124,10 @@ READ_CB (accept_cb)
 static void
 w_server (void)
 {
-  static struct chan door; /* it stays, so it is none of those that go round */
+  static struct chan listening;
 
-  door.fd = make_listener ();
-  start (&door, accept_cb);
+  listening.fd = make_listener ();
+  start (&listening, accept_cb);
 }
 
 static void
