@@ -25,6 +25,9 @@ TEST (no_wake_up_from_another_process_is_lost, ALL)
 
   for (int i = 1; i <= 2000; ++i)
     {
+      if (i == 1000)
+        ev_loop_fork (EV_A); /* may be called without a fork */
+
       if (i == 1500)
         ev_linuxaio_busy_poll (EV_A_ 0.001);
 
