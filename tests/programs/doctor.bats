@@ -231,7 +231,7 @@ examine ()
   run -0 $user "$doctor"
   [[ $output == *'1 processes of other users not looked at'* ]]
   run -1 $user "$doctor" 11
-  [[ $output == *"process 11 (server) is another user's"*'=> run this as root' ]]
+  [[ $output == *"process 11 (server) is another user's"*'=> run this as root; in a container, with CAP_SYS_PTRACE' ]]
 }
 
 @test "called in a wrong way" {
