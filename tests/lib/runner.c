@@ -133,18 +133,10 @@ __thread struct wish wish;
 static void
 on_signal (int signum)
 {
-  static int seen, quiet;
-  int now = beats ? __atomic_load_n (beats, __ATOMIC_RELAXED) : 0;
   char values [60] = "";
 
   if (signum != STALLED)
     give_up ("", 0, "killed by signal %d (%s)", signum, strsignal (signum));
-
-  quiet = now == seen ? quiet + 1 : 0;
-  seen  = now;
-
-  if (quiet < LOOKS + (wish.values < 0)) /* a child says more, if it is a child that is stuck */
-    return;
 
   if (!wish.text)
     give_up ("", 0, "stuck: nothing has happened for %d seconds", STALL * patience_factor ());
@@ -162,23 +154,48 @@ progress (void)
     __atomic_add_fetch (beats, 1, __ATOMIC_RELAXED);
 }
 
+static struct { pthread_t thread; struct wish *wish; } watched;
+
+/* a thread of its own: a signal that comes before it is too late would wake up a loop that nothing else does */
+static void *
+look_after (void *unused)
+{
+  long ns = STALL * patience_factor () * (1000000000L / LOOKS);
+  struct timespec period = { ns / 1000000000, ns % 1000000000 };
+
+  /* a child says more, if it is a child that is stuck */
+  for (int seen = -1, quiet = 0; quiet < LOOKS + (watched.wish->values < 0); )
+    {
+      int now;
+
+      nanosleep (&period, 0);
+      now   = beats ? __atomic_load_n (beats, __ATOMIC_RELAXED) : 0;
+      quiet = now == seen ? quiet + 1 : 0;
+      seen  = now;
+    }
+
+  pthread_kill (watched.thread, STALLED);
+  return 0;
+}
+
 /* the handler runs in the thread of the test, or of a child of it */
 void
 watch_over (void)
 {
-  long ns = STALL * patience_factor () * (1000000000L / LOOKS);
-  struct itimerspec every = { { ns / 1000000000, ns % 1000000000 }, { ns / 1000000000, ns % 1000000000 } };
-  struct sigevent ev;
-  timer_t timer;
+  sigset_t before, all;
+  pthread_t id;
+  int error;
 
-  memset (&ev, 0, sizeof (ev));
-  ev.sigev_notify  = SIGEV_THREAD_ID;
-  ev.sigev_signo   = STALLED;
-  ev._sigev_un._tid = syscall (SYS_gettid);
+  watched.thread = pthread_self ();
+  watched.wish   = &wish;
   signal (STALLED, on_signal);
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, &before);
+  error = pthread_create (&id, 0, look_after, 0);
+  pthread_sigmask (SIG_SETMASK, &before, 0);
 
-  if (timer_create (CLOCK_MONOTONIC, &ev, &timer) || timer_settime (timer, 0, &every, 0))
-    give_up ("", 0, "no timer: %s", strerror (errno));
+  if (error)
+    give_up ("", 0, "no thread: %s", strerror (error));
 }
 
 static void __attribute__ ((noinline))

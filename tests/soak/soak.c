@@ -373,6 +373,7 @@ client (void)
 TEST (echo_service_under_churn, EPOLL | COLD | MIXED)
 {
   pid_t workers [WORKERS], clients, retired;
+  time_t end;
   int fd [2];
 
   seconds     = atoi (getenv ("SOAK_SECONDS") ?: "4");
@@ -390,7 +391,9 @@ TEST (echo_service_under_churn, EPOLL | COLD | MIXED)
   clients = in_child (client);
 
   /* one after the other retires, and ends with its last connection; another takes its place */
-  for (int i = 1; i < seconds * 4; ++i)
+  end = time (0) + seconds;
+
+  for (int i = 1; i <= REPLACE || time (0) < end; ++i)
     {
       usleep (250000);
 
