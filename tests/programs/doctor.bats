@@ -26,10 +26,11 @@ libev () { echo "(libev) epoll_wait $1" >"$EV_LINUXAIO_ROOT/${2:-lib/libev.so.4}
 # says COMMAND TEXT: what that prints, from now on
 says () { stub "$1" "cat <<END"$'\n'"$2"$'\nEND'; }
 
-# process ENVIRONMENT...: 11, that runs on the backend, without a ring, with a socket on epoll
+# process ENVIRONMENT...: 11, that runs on the backend, without a ring, with a socket on epoll; 12 is another
 process ()
 {
-  mkdir -p "$proc/11/fd" "$proc/11/fdinfo"
+  mkdir -p "$proc/11/fd" "$proc/11/fdinfo" "$proc/12"
+  : >"$proc/12/maps"
   ln -sfn "$EV_LINUXAIO_ROOT" "$proc/11/root"
   put 11/comm server
   used_up 9
@@ -230,7 +231,7 @@ examine ()
   run -0 $user "$doctor"
   [[ $output == *'1 processes of other users not looked at'* ]]
   run -1 $user "$doctor" 11
-  [[ $output == *"process 11 (server) is another user's"*'=> run this as root' ]]
+  [[ $output == *"process 11 (server) is another user's"*'=> run this as root; in a container, with CAP_SYS_PTRACE' ]]
 }
 
 @test "called in a wrong way" {
