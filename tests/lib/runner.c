@@ -138,6 +138,9 @@ on_signal (int signum)
   if (signum != STALLED)
     give_up ("", 0, "killed by signal %d (%s)", signum, strsignal (signum));
 
+  if (wish.values < 0) /* a child says more, if it is a child that is stuck */
+    sleep (2 * patience_factor ());
+
   if (!wish.text)
     give_up ("", 0, "stuck: nothing has happened for %d seconds", STALL * patience_factor ());
 
@@ -154,7 +157,7 @@ progress (void)
     __atomic_add_fetch (beats, 1, __ATOMIC_RELAXED);
 }
 
-static struct { pthread_t thread; struct wish *wish; } watched;
+static pthread_t watched;
 
 /* a thread of its own: a signal that comes before it is too late would wake up a loop that nothing else does */
 static void *
@@ -163,8 +166,7 @@ look_after (void *unused)
   long ns = STALL * patience_factor () * (1000000000L / LOOKS);
   struct timespec period = { ns / 1000000000, ns % 1000000000 };
 
-  /* a child says more, if it is a child that is stuck */
-  for (int seen = -1, quiet = 0; quiet < LOOKS + (watched.wish->values < 0); )
+  for (int seen = -1, quiet = 0; quiet < LOOKS; )
     {
       int now;
 
@@ -174,7 +176,7 @@ look_after (void *unused)
       seen  = now;
     }
 
-  pthread_kill (watched.thread, STALLED);
+  pthread_kill (watched, STALLED);
   return 0;
 }
 
@@ -186,8 +188,7 @@ watch_over (void)
   pthread_t id;
   int error;
 
-  watched.thread = pthread_self ();
-  watched.wish   = &wish;
+  watched = pthread_self ();
   signal (STALLED, on_signal);
   sigfillset (&all);
   pthread_sigmask (SIG_SETMASK, &all, &before);
