@@ -163,7 +163,7 @@ static pthread_t watched;
 static void *
 look_after (void *unused)
 {
-  long ns = STALL * patience_factor () * (1000000000L / LOOKS);
+  long long ns = STALL * patience_factor () * (1000000000LL / LOOKS);
   struct timespec period = { ns / 1000000000, ns % 1000000000 };
 
   for (int seen = -1, quiet = 0; quiet < LOOKS; )
