@@ -294,8 +294,8 @@ typedef struct linuxaio_ring
   struct linuxaio_ring *next;
   aio_context_t ctx;
   struct linuxaio_map *map; /* what the kernel shares with us. its address is the value of ctx */
-  int used;                 /* requests that are queued for it, or whose event is still to come */
-  int room;                 /* it can still take that many, as far as we know */
+  int room;                 /* it can still take that many requests, as far as we know */
+  int withheld;             /* that many the kernel has refused to take in addition */
   int asked;                /* charged to fs.aio-max-nr */
   uint32_t entries;         /* events that fit into it */
   int queuecnt;
@@ -360,13 +360,20 @@ linuxaio_bell_new (EV_P)
   return res;
 }
 
-/* a ring holds twice what was asked for, but one entry always stays empty (fs/aio.c: ioctx_alloc) */
+/* requests that a ring takes: twice what was asked for, but one entry always stays empty (fs/aio.c: ioctx_alloc) */
 static int
 linuxaio_capacity (LINUXAIO_RING *ring)
 {
   int entries = ring->entries;
 
   return entries - 1 < ring->asked * 2 ? entries - 1 : ring->asked * 2;
+}
+
+/* whether no request is queued for a ring, nor an event of one still to come */
+inline_size int
+linuxaio_ring_unused (LINUXAIO_RING *ring)
+{
+  return ring->room + ring->withheld == linuxaio_capacity (ring);
 }
 
 /*
@@ -391,9 +398,9 @@ linuxaio_ring_install (EV_P_ aio_context_t ctx, int asked)
   ring->map      = map;
   ring->asked    = asked;
   ring->entries  = map->nr;
-  ring->used     = 0;
-  ring->room     = linuxaio_capacity (ring);
   ring->queuecnt = 0;
+  ring->room     = linuxaio_capacity (ring);
+  ring->withheld = 0;
 
   linuxaio.rings  = ring;
   backend_mintime = LINUXAIO_TS (1e-6);
@@ -453,9 +460,10 @@ linuxaio_ring_more (EV_P)
     return 0;
 
   for (ring = linuxaio.rings; ring; ring = ring->next)
-    if (!ring->used)
+    if (linuxaio_ring_unused (ring))
       {
-        ring->room = linuxaio_capacity (ring);
+        ring->room += ring->withheld;
+        ring->withheld = 0;
         return ring;
       }
 
@@ -465,14 +473,14 @@ linuxaio_ring_more (EV_P)
   return linuxaio.rings == ring ? 0 : linuxaio.rings;
 }
 
-/* returns a ring with room for that many requests, 0 if there is none and none is to be had */
+/* returns a ring with room for both requests of an fd, 0 if there is none and none is to be had */
 inline_speed LINUXAIO_RING *
-linuxaio_ring_find (EV_P_ int count)
+linuxaio_ring_find (EV_P)
 {
   LINUXAIO_RING *ring;
 
   for (ring = linuxaio.rings; ring; ring = ring->next)
-    if (ecb_expect_true (ring->room >= count))
+    if (ecb_expect_true (ring->room >= 2))
       return ring;
 
   return linuxaio_ring_more (EV_A);
@@ -528,51 +536,58 @@ linuxaio_requests_new (EV_P_ int fd)
       r [write].iocb.aio_fildes     = fd;
       r [write].iocb.aio_buf        = write ? POLLOUT : POLLIN;
       r [write].iocb.aio_flags      = IOCB_FLAG_RESFD;
+      r [write].direction           = write ? EV_WRITE : EV_READ;
     }
 }
 
-/* the directions of an fd that are wanted, but neither queued nor in flight: EV_READ, EV_WRITE */
+/* the directions that are wanted of an fd in a ring, but not requested: EV_READ, EV_WRITE */
 inline_speed int
 linuxaio_lacks (EV_P_ int fd)
 {
   LINUXAIO_REQUEST *r = anfds [fd].aio.request;
-  int events = anfds [fd].events;
 
-  if (ecb_expect_false (!r))
-    return events;
-
-  return events & ((r [0].phase ? 0 : EV_READ) | (r [1].phase ? 0 : EV_WRITE));
+  return anfds [fd].events & ((r [0].phase ? 0 : EV_READ) | (r [1].phase ? 0 : EV_WRITE));
 }
 
 /* queues a direction of an fd */
 inline_speed void
 linuxaio_queue (EV_P_ LINUXAIO_RING *ring, LINUXAIO_REQUEST *r)
 {
-  r->phase = LINUXAIO_QUEUED;
+  r->phase = LINUXAIO_IN_FLIGHT;
   r->ring  = ring;
   r->turn  = linuxaio.turn;
-  r->iocb.aio_resfd = linuxaio.bell;
 
   ring->queue [ring->queuecnt++] = &r->iocb;
-  ++ring->used;
   --ring->room;
 }
 
-/* takes a request off its queue again */
-ecb_cold static void
-linuxaio_unqueue (LINUXAIO_REQUEST *r)
+/* takes count requests off a queue, from the one at that index on */
+inline_size void
+linuxaio_unqueue (LINUXAIO_RING *ring, int index, int count)
+{
+  ring->queuecnt -= count;
+
+  if (ring->queuecnt > index)
+    memmove (ring->queue + index, ring->queue + index + count, sizeof (*ring->queue) * (ring->queuecnt - index));
+}
+
+/* takes a request back if it is still in a queue. returns whether it was */
+static int
+linuxaio_retract (LINUXAIO_REQUEST *r)
 {
   LINUXAIO_RING *ring = r->ring;
-  int i = 0;
+  int i;
 
-  while (ring->queue [i] != &r->iocb)
-    ++i;
+  for (i = 0; i < ring->queuecnt; ++i)
+    if (ring->queue [i] == &r->iocb)
+      {
+        linuxaio_unqueue (ring, i, 1);
+        ++ring->room;
+        r->phase = LINUXAIO_IDLE;
+        return 1;
+      }
 
-  --ring->queuecnt;
-  --ring->used;
-  ++ring->room;
-  memmove (ring->queue + i, ring->queue + i + 1, sizeof (*ring->queue) * (ring->queuecnt - i));
-  r->phase = LINUXAIO_IDLE;
+  return 0;
 }
 
 /*
@@ -603,9 +618,7 @@ linuxaio_drop (EV_P_ LINUXAIO_FD *f)
     {
       LINUXAIO_REQUEST *r = f->request + write;
 
-      if (r->phase == LINUXAIO_QUEUED)
-        linuxaio_unqueue (r);
-      else if (r->phase == LINUXAIO_IN_FLIGHT)
+      if (r->phase == LINUXAIO_IN_FLIGHT && !linuxaio_retract (r))
         cancelled += linuxaio_cancel (EV_A_ r);
     }
 
@@ -613,16 +626,13 @@ linuxaio_drop (EV_P_ LINUXAIO_FD *f)
 }
 
 /*
- * the greater phase of the two requests. a cancelled one is never beside one in flight:
- * linuxaio_drop takes both
+ * the greater phase of the two requests, or one that is as good. a cancelled one is never beside
+ * one in flight: linuxaio_drop takes both
  */
 inline_size int
 linuxaio_phase (LINUXAIO_FD *f)
 {
-  if (!f->request)
-    return LINUXAIO_IDLE;
-
-  return f->request [0].phase > f->request [1].phase ? f->request [0].phase : f->request [1].phase;
+  return f->request ? f->request [0].phase | f->request [1].phase : LINUXAIO_IDLE;
 }
 
 /*****************************************************************************/
@@ -651,25 +661,14 @@ linuxaio_kind_good (int fd, int events)
   return type == -ENOTSOCK && !(events & EV_WRITE) && !fstat (fd, &st) && S_ISFIFO (st.st_mode);
 }
 
-/*
- * tells epoll what is wanted of an fd, see epoll_modify. an fd that it refuses is killed, and
- * begins anew
- */
-ecb_noinline static void
+/* tells epoll what is wanted of an fd, see epoll_modify */
+static void
 linuxaio_tell_epoll (EV_P_ int fd, int oev)
 {
-  LINUXAIO_FD *f = &anfds [fd].aio;
-  int known = anfds [fd].emask & (EV_READ | EV_WRITE);
-
-  if (f->place == LINUXAIO_ANEW)
-    f->place = LINUXAIO_ON_EPOLL;
+  if (anfds [fd].aio.place == LINUXAIO_ANEW)
+    anfds [fd].aio.place = LINUXAIO_ON_EPOLL;
 
   epoll_modify (EV_A_ fd, oev, anfds [fd].events);
-
-  linuxaio.epollcnt += !known && anfds [fd].emask & (EV_READ | EV_WRITE);
-
-  if (ecb_expect_false (!anfds [fd].head))
-    f->place = LINUXAIO_ANEW;
 }
 
 /* epoll serves the fd from now on */
@@ -680,16 +679,13 @@ linuxaio_to_epoll (EV_P_ int fd, enum linuxaio_place place)
 
   linuxaio_drop (EV_A_ f);
   f->place = place;
-  anfds [fd].emask = 0;
+  anfds [fd].emask   = 0;
+  linuxaio.epollfrom = 0;
 
   if (ecb_expect_true (fcntl (fd, F_GETFD) >= 0))
     linuxaio_tell_epoll (EV_A_ fd, 0);
   else
-    {
-      /* it was closed before it was stopped: epoll would have forgotten it, too */
-      anfds [fd].emask = anfds [fd].events;
-      ++linuxaio.epollcnt;
-    }
+    anfds [fd].emask = anfds [fd].events; /* closed before it was stopped: epoll would have forgotten it, too */
 }
 
 /* a ring serves the fd from now on */
@@ -697,10 +693,13 @@ static void
 linuxaio_to_ring (EV_P_ int fd)
 {
   if (anfds [fd].emask)
-    {
-      evsys_epoll_ctl (backend_fd, EPOLL_CTL_DEL, fd, 0, 0);
-      linuxaio.epollcnt -= (anfds [fd].emask & (EV_READ | EV_WRITE)) != 0;
-    }
+    evsys_epoll_ctl (backend_fd, EPOLL_CTL_DEL, fd, 0, 0);
+
+  if (!anfds [fd].aio.request)
+    linuxaio_requests_new (EV_A_ fd);
+
+  anfds [fd].aio.request [0].iocb.aio_resfd = linuxaio.bell;
+  anfds [fd].aio.request [1].iocb.aio_resfd = linuxaio.bell;
 
   /*
    * A dup may keep the old file in the epoll set, and epoll_poll clears emask of an fd that
@@ -730,39 +729,24 @@ linuxaio_stays (EV_P_ LINUXAIO_FD *f)
 }
 
 /*
- * decides where a watched fd lives. returns the ring for the requests that it lacks, 0: it
- * lives on epoll
+ * lets an fd on epoll into a ring, if that serves its kind and has room. returns the ring, or 0
  */
-inline_speed LINUXAIO_RING *
-linuxaio_decide (EV_P_ int fd, int lacks)
+static LINUXAIO_RING *
+linuxaio_enter (EV_P_ int fd)
 {
-  LINUXAIO_FD *f = &anfds [fd].aio;
-  int count = lacks == (EV_READ | EV_WRITE) ? 2 : lacks != 0;
   LINUXAIO_RING *ring = 0;
 
-  if (f->place == LINUXAIO_IN_RING)
-    {
-      if (ecb_expect_true (linuxaio_stays (EV_A_ f)) && (ring = linuxaio_ring_find (EV_A_ count)))
-        return ring;
-
-      linuxaio_to_epoll (EV_A_ fd, LINUXAIO_ON_EPOLL);
-      return 0;
-    }
-
-  if (!linuxaio_may_enter (EV_A_ f) || linuxaio_phase (f) != LINUXAIO_IDLE)
-    return 0;
-
   /* room comes first, as looking for it costs no call. but no first ring is made for a wrong kind */
-  if (linuxaio.rings && !(ring = linuxaio_ring_find (EV_A_ count)))
+  if (linuxaio.rings && !(ring = linuxaio_ring_find (EV_A)))
     return 0;
 
   if (!linuxaio_kind_good (fd, anfds [fd].events))
     {
-      f->place = LINUXAIO_EPOLL_KIND;
+      anfds [fd].aio.place = LINUXAIO_EPOLL_KIND;
       return 0;
     }
 
-  if (ring || (ring = linuxaio_ring_find (EV_A_ count)))
+  if (ring || (ring = linuxaio_ring_find (EV_A)))
     linuxaio_to_ring (EV_A_ fd);
 
   return ring;
@@ -772,30 +756,35 @@ linuxaio_decide (EV_P_ int fd, int lacks)
 /* submitting and arming */
 
 /*
- * What an error of io_submit means for the request that it is about, queue [done].
+ * What an error of io_submit means for the request that it is about, the first of the queue.
  * EAGAIN (or 0, which the kernel does not say): the ring takes no more until something
- * of it completes, and the rest of the queue goes on the re-arm list, so that linuxaio_arm
+ * of it completes, and the whole queue goes on the re-arm list, so that linuxaio_arm
  * finds another ring for it, or epoll. Anything else: the file is not for a ring, or was
- * closed, or a filter forbids the call by now. Returns how many requests are dealt with.
+ * closed, or a filter forbids the call by now.
  */
-ecb_cold static int
-linuxaio_submit_error (EV_P_ LINUXAIO_RING *ring, int done, int error)
+ecb_cold static void
+linuxaio_submit_error (EV_P_ LINUXAIO_RING *ring, int error)
 {
   int full  = !error || error == -EAGAIN;
-  int count = full ? ring->queuecnt - done : 1;
-  int i;
+  int count = full ? ring->queuecnt : 1;
 
   linuxaio.stats.refused += count;
-  ring->used -= count;
-  ring->room  = full ? 0 : ring->room + count;
+  ring->room += count;
 
-  if (full && !ring->used)
-    linuxaio.wishes = 0; /* the kernel has no memory, not even for one: no other ring for some time */
-
-  for (i = done; i < done + count; ++i)
+  if (full)
     {
-      LINUXAIO_REQUEST *r = (LINUXAIO_REQUEST *)ring->queue [i];
+      ring->withheld += ring->room;
+      ring->room = 0;
 
+      if (linuxaio_ring_unused (ring))
+        linuxaio.wishes = 0; /* the kernel has no memory, not even for one: no other ring for some time */
+    }
+
+  while (count--)
+    {
+      LINUXAIO_REQUEST *r = (LINUXAIO_REQUEST *)ring->queue [0];
+
+      linuxaio_unqueue (ring, 0, 1);
       r->phase = LINUXAIO_IDLE;
 
       if (full)
@@ -803,64 +792,80 @@ linuxaio_submit_error (EV_P_ LINUXAIO_RING *ring, int done, int error)
       else
         linuxaio_to_epoll (EV_A_ r->iocb.aio_fildes, LINUXAIO_EPOLL_REFUSED);
     }
-
-  return count;
 }
 
+/* hands a queue over to the kernel */
 static void
 linuxaio_submit (EV_P_ LINUXAIO_RING *ring)
 {
-  int done = 0;
-
-  while (done < ring->queuecnt)
+  while (ring->queuecnt)
     {
-      int res = evsys_io_submit (ring->ctx, ring->queuecnt - done, ring->queue + done);
+      int res = evsys_io_submit (ring->ctx, ring->queuecnt, ring->queue);
 
       ++linuxaio.stats.submit_calls;
 
       if (ecb_expect_false (res <= 0))
-        done += linuxaio_submit_error (EV_A_ ring, done, res);
+        linuxaio_submit_error (EV_A_ ring, res);
       else
         {
           linuxaio.stats.submitted += res;
-
-          while (res--)
-            ((LINUXAIO_REQUEST *)ring->queue [done++])->phase = LINUXAIO_IN_FLIGHT;
+          linuxaio_unqueue (ring, 0, res);
         }
     }
+}
 
-  ring->queuecnt = 0;
+/* queues directions of an fd for a ring that has room for them */
+inline_speed void
+linuxaio_queue_all (EV_P_ int fd, LINUXAIO_RING *ring, int directions)
+{
+  if (directions & EV_READ)
+    linuxaio_queue (EV_A_ ring, anfds [fd].aio.request);
+
+  if (directions & EV_WRITE)
+    linuxaio_queue (EV_A_ ring, anfds [fd].aio.request + 1);
+
+  anfds [fd].emask = anfds [fd].events;
+
+  if (ecb_expect_false (ring->queuecnt > LINUXAIO_BATCH - 2))
+    linuxaio_submit (EV_A_ ring);
+}
+
+/* decides where a watched fd lives, and queues what it lacks, or tells epoll */
+ecb_noinline static void
+linuxaio_settle (EV_P_ int fd)
+{
+  LINUXAIO_FD *f = &anfds [fd].aio;
+  int anew = f->place == LINUXAIO_ANEW; /* linuxaio_enter may change that */
+  LINUXAIO_RING *ring;
+
+  if (f->place == LINUXAIO_IN_RING)
+    {
+      int lacks = linuxaio_lacks (EV_A_ fd);
+
+      if (linuxaio_stays (EV_A_ f) && (ring = lacks ? linuxaio_ring_find (EV_A) : linuxaio.rings))
+        linuxaio_queue_all (EV_A_ fd, ring, lacks);
+      else
+        linuxaio_to_epoll (EV_A_ fd, LINUXAIO_ON_EPOLL);
+    }
+  else if (linuxaio_may_enter (EV_A_ f) && linuxaio_phase (f) == LINUXAIO_IDLE && (ring = linuxaio_enter (EV_A_ fd)))
+    linuxaio_queue_all (EV_A_ fd, ring, anfds [fd].events);
+  else if (anew)
+    linuxaio_tell_epoll (EV_A_ fd, 0);
+  else if (anfds [fd].events & ~anfds [fd].emask)
+    linuxaio_tell_epoll (EV_A_ fd, anfds [fd].emask & (EV_READ | EV_WRITE));
 }
 
 /* sees to it that the kernel holds all that is wanted of a watched fd */
-inline_speed void
+static void
 linuxaio_arm (EV_P_ int fd)
 {
-  int events = anfds [fd].events;
-  int anew   = anfds [fd].aio.place == LINUXAIO_ANEW; /* linuxaio_decide may change that */
-  int lacks  = linuxaio_lacks (EV_A_ fd);
-  LINUXAIO_RING *ring;
+  LINUXAIO_FD *f = &anfds [fd].aio;
 
-  if ((ring = linuxaio_decide (EV_A_ fd, lacks)))
-    {
-      if (ecb_expect_false (!anfds [fd].aio.request))
-        linuxaio_requests_new (EV_A_ fd);
-
-      if (lacks & EV_READ)
-        linuxaio_queue (EV_A_ ring, anfds [fd].aio.request);
-
-      if (lacks & EV_WRITE)
-        linuxaio_queue (EV_A_ ring, anfds [fd].aio.request + 1);
-
-      anfds [fd].emask = events;
-
-      if (ecb_expect_false (ring->queuecnt > LINUXAIO_BATCH - 2))
-        linuxaio_submit (EV_A_ ring);
-    }
-  else if (anew)
-    linuxaio_tell_epoll (EV_A_ fd, 0);
-  else if (events & ~anfds [fd].emask)
-    linuxaio_tell_epoll (EV_A_ fd, anfds [fd].emask & (EV_READ | EV_WRITE));
+  /* as a rule it stays where it is, and nothing of it is in flight */
+  if (f->place == LINUXAIO_IN_RING && f->score > 0 && linuxaio_phase (f) == LINUXAIO_IDLE && linuxaio.rings->room >= 2)
+    linuxaio_queue_all (EV_A_ fd, linuxaio.rings, anfds [fd].events);
+  else
+    linuxaio_settle (EV_A_ fd);
 }
 
 /* arms what is on the re-arm list */
@@ -904,12 +909,11 @@ linuxaio_probe_begin (EV_P_ int fd)
   p->revents = 0;
 }
 
-/* what poll (2) or a request has reported, as libev's events */
-inline_size int
-linuxaio_events (int revents)
+/* what was reported for a poll of one direction, as libev's events */
+inline_speed int
+linuxaio_events (int revents, int asked, int direction)
 {
-  return (revents & (POLLOUT | POLLERR | POLLHUP) ? EV_WRITE : 0)
-       | (revents & (POLLIN  | POLLERR | POLLHUP) ? EV_READ  : 0);
+  return ecb_expect_false (revents & (POLLERR | POLLHUP)) ? EV_READ | EV_WRITE : revents & asked ? direction : 0;
 }
 
 /*
@@ -930,7 +934,7 @@ linuxaio_probe (EV_P_ int ask)
   for (i = 0; i < linuxaio.probecnt; ++i)
     {
       int fd     = linuxaio.probes [i].fd;
-      int events = linuxaio_events (linuxaio.probes [i].revents);
+      int events = linuxaio_events (linuxaio.probes [i].revents, POLLOUT, EV_WRITE);
 
       if (events)
         {
@@ -977,15 +981,14 @@ linuxaio_complete (EV_P_ const struct io_event *event)
 {
   LINUXAIO_REQUEST *r = (LINUXAIO_REQUEST *)(uintptr_t)event->obj;
   int fd     = r->iocb.aio_fildes;
-  int events = linuxaio_events (event->res & (r->iocb.aio_buf | POLLERR | POLLHUP));
+  int events = linuxaio_events (event->res, r->iocb.aio_buf, r->direction);
   int given_up = r->phase == LINUXAIO_CANCELLED;
 
   r->phase = LINUXAIO_IDLE;
-  --r->ring->used;
   ++r->ring->room;
 
   /* also if it was given up: it may be wanted again */
-  if (ecb_expect_true (anfds [fd].events & linuxaio_events (r->iocb.aio_buf)))
+  if (ecb_expect_true (anfds [fd].events & r->direction))
     linuxaio_rearm (EV_A_ fd);
 
   if (ecb_expect_false (given_up))
@@ -1132,7 +1135,6 @@ linuxaio_epoll_event (EV_P_ int fd, int events)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
 
-  linuxaio.epollcnt -= !anfds [fd].events; /* epoll_poll has taken it out of the set */
   linuxaio_learn (EV_A_ f, events);
 
   if (f->score >= linuxaio.threshold && f->place == LINUXAIO_ON_EPOLL)
@@ -1142,6 +1144,22 @@ linuxaio_epoll_event (EV_P_ int fd, int events)
       if (linuxaio_may_enter (EV_A_ f))
         linuxaio_rearm (EV_A_ fd);
     }
+}
+
+/*
+ * whether an fd that lives on epoll may be watched. it looks at few fds a time, so some polls
+ * pass until it knows that there is none
+ */
+static int
+linuxaio_epoll_used (EV_P)
+{
+  int looks = LINUXAIO_BATCH;
+
+  for (; linuxaio.epollfrom < anfdmax; ++linuxaio.epollfrom)
+    if (!looks-- || (anfds [linuxaio.epollfrom].events && anfds [linuxaio.epollfrom].aio.place != LINUXAIO_IN_RING))
+      return 1;
+
+  return 0;
 }
 
 /* whether this is a forked child that has not run linuxaio_fork since */
@@ -1199,7 +1217,7 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
   if (linuxaio.rearm != LINUXAIO_LAST || fdchangecnt)
     timeout = LINUXAIO_TS (0.);
 
-  looks = timeout > LINUXAIO_TS (0.) || linuxaio.epollcnt | epoll_epermcnt
+  looks = timeout > LINUXAIO_TS (0.) || linuxaio_epoll_used (EV_A)
        || (linuxaio.rearm == LINUXAIO_LAST && !linuxaio.skips--);
 
   if (ecb_expect_false (linuxaio.unusable))
@@ -1274,41 +1292,13 @@ linuxaio_take_back (EV_P_ LINUXAIO_FD *f)
 static void
 linuxaio_release (EV_P_ int fd)
 {
-  if (linuxaio_forked (EV_A))
-    return;
-
   linuxaio_rearm (EV_A_ fd); /* a stop and start in one iteration with the same events does not call modify */
 
-  if (linuxaio_phase (&anfds [fd].aio) >= LINUXAIO_QUEUED)
+  if (linuxaio_phase (&anfds [fd].aio) >= LINUXAIO_IN_FLIGHT && !linuxaio_forked (EV_A))
     linuxaio_take_back (EV_A_ &anfds [fd].aio);
 }
 
-/* whether the kernel has to be told nothing of a change, or only after a probe */
-inline_speed int
-linuxaio_spared (EV_P_ int fd, int nev)
-{
-  LINUXAIO_FD *f = &anfds [fd].aio;
-  int told = anfds [fd].emask;
-
-  /* it has all that is wanted, and what is not wanted any more may stay until it fires */
-  if (!(nev & ~told) && !(told & ~nev & f->fired))
-    {
-      if (f->place == LINUXAIO_IN_RING ? linuxaio_lacks (EV_A_ fd) : linuxaio_may_enter (EV_A_ f))
-        linuxaio_rearm (EV_A_ fd);
-
-      return 1;
-    }
-
-  if (told == EV_READ && nev == (EV_READ | EV_WRITE) && !f->noprobe)
-    {
-      linuxaio_probe_begin (EV_A_ fd);
-      return 1;
-    }
-
-  return 0;
-}
-
-/* the number of an fd in a ring may be another file now: it begins anew */
+/* takes back what an fd in a ring has in flight: it was set anew, and is not in a ring from now on */
 ecb_noinline static void
 linuxaio_renew (EV_P_ int fd, int nev)
 {
@@ -1320,47 +1310,102 @@ linuxaio_renew (EV_P_ int fd, int nev)
   backend_modify (EV_A_ fd, 0, nev); /* linuxaio_modify, below */
 }
 
+/* whether this is a forked child, which ev_run has to tell of that */
+inline_size int
+linuxaio_fork_noticed (EV_P)
+{
+  if (ecb_expect_true (!linuxaio_forked (EV_A)))
+    return 0;
+
+  postfork = 1; /* ev_run calls the fork handler before it polls again */
+  return 1;
+}
+
+/* other events of an fd are wanted than before */
+ecb_noinline static void
+linuxaio_change (EV_P_ int fd, int nev)
+{
+  LINUXAIO_FD *f = &anfds [fd].aio;
+  int in_ring = f->place == LINUXAIO_IN_RING;
+  int told = anfds [fd].emask;
+
+  if (linuxaio_fork_noticed (EV_A))
+    return;
+
+  if (!in_ring)
+    linuxaio.epollfrom = 0;
+
+  /* the kernel has all that is wanted, and what is not wanted any more may stay until it fires */
+  if (!((told ^ nev) & (nev | f->fired)))
+    {
+      if (!f->next && (in_ring ? linuxaio_lacks (EV_A_ fd) : linuxaio_may_enter (EV_A_ f)))
+        linuxaio_rearm (EV_A_ fd);
+
+      return;
+    }
+
+  if (told == EV_READ && nev == (EV_READ | EV_WRITE) && !f->noprobe)
+    {
+      linuxaio_probe_begin (EV_A_ fd);
+      return;
+    }
+
+  f->noprobe -= f->noprobe && nev & EV_WRITE;
+
+  if (f->fired)
+    linuxaio_score (f, LINUXAIO_PRICE_CHANGE);
+
+  f->fired = 0;
+
+  if (in_ring || linuxaio_may_enter (EV_A_ f))
+    linuxaio_rearm (EV_A_ fd);
+  else
+    linuxaio_tell_epoll (EV_A_ fd, told & (EV_READ | EV_WRITE));
+}
+
 static void
 linuxaio_modify (EV_P_ int fd, int oev, int nev)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
 
-  /* a stop changes nothing: linuxaio_release has done what there is to do */
-  if (!nev && !(anfds [fd].eflags & EV__IOFDSET))
-    return;
-
-  if (linuxaio_forked (EV_A))
+  if (!(anfds [fd].eflags & EV__IOFDSET) && f->place != LINUXAIO_ANEW)
     {
-      postfork = 1; /* the parent has the same epoll set. linuxaio_fork tells the new one of everything */
+      /* a stop changes nothing: linuxaio_release has done what there is to do */
+      if (nev)
+        linuxaio_change (EV_A_ fd, nev);
+
       return;
     }
 
-  if (anfds [fd].eflags & EV__IOFDSET)
+  /* the number may be another file now */
+  if (linuxaio.alive)
     {
+      if (linuxaio_fork_noticed (EV_A))
+        return;
+
       if (f->place == LINUXAIO_IN_RING)
         {
           linuxaio_renew (EV_A_ fd, nev);
           return;
         }
-
-      f->place = LINUXAIO_ANEW;
     }
 
-  if (!nev || (f->place != LINUXAIO_ANEW && linuxaio_spared (EV_A_ fd, nev)))
-    return;
-
-  if (f->noprobe && nev & EV_WRITE)
-    --f->noprobe;
+  f->place = LINUXAIO_ANEW;
+  linuxaio.epollfrom = 0;
 
   if (f->fired)
-    linuxaio_score (f, f->place == LINUXAIO_ANEW ? -LINUXAIO_PRICE_ANEW : LINUXAIO_PRICE_CHANGE);
+    {
+      linuxaio_score (f, -LINUXAIO_PRICE_ANEW);
+      f->fired = 0;
+    }
 
-  f->fired = 0;
-
-  if (f->place == LINUXAIO_IN_RING || linuxaio_may_enter (EV_A_ f))
+  if (ecb_expect_false (linuxaio_may_enter (EV_A_ f)))
     linuxaio_rearm (EV_A_ fd);
-  else
-    linuxaio_tell_epoll (EV_A_ fd, f->place == LINUXAIO_ANEW ? oev : anfds [fd].emask & (EV_READ | EV_WRITE));
+  else if (nev)
+    {
+      f->place = LINUXAIO_ON_EPOLL;
+      epoll_modify (EV_A_ fd, oev, nev);
+    }
 }
 
 /* microseconds of busy polling that the environment asks for, as seconds */
@@ -1469,8 +1514,6 @@ linuxaio_fork (EV_P)
 
   if (linuxaio.bell >= 0 && linuxaio_bell_register (EV_A) < 0)
     linuxaio_rings_remove (EV_A);
-
-  linuxaio.epollcnt = 0;
 
   for (fd = 0; fd < anfdmax; ++fd)
     if (anfds [fd].aio.place != LINUXAIO_IN_RING)

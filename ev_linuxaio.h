@@ -150,13 +150,12 @@ LINUXAIO_PROVE (map_header , sizeof (struct linuxaio_map) == 32);
 
 struct linuxaio_ring;
 
-/* the phase of a request. from LINUXAIO_QUEUED on it can be taken back */
+/* the phase of a request */
 enum linuxaio_phase
 {
   LINUXAIO_IDLE,           /* nothing happens */
   LINUXAIO_CANCELLED,      /* given up; its event is still to come and means nothing */
-  LINUXAIO_QUEUED,         /* the next io_submit hands it to the kernel */
-  LINUXAIO_IN_FLIGHT       /* the kernel holds it, and the file */
+  LINUXAIO_IN_FLIGHT       /* the kernel holds it, and the file; or it is queued for that */
 };
 
 /* one direction of an fd */
@@ -164,7 +163,8 @@ typedef struct
 {
   struct iocb iocb;        /* first: the kernel names the request by its address */
   struct linuxaio_ring *ring; /* the one it was queued for last */
-  enum linuxaio_phase phase;
+  unsigned char phase;     /* enum linuxaio_phase */
+  unsigned char direction; /* EV_READ or EV_WRITE */
   unsigned turn;           /* linuxaio.turn when it was queued */
 } LINUXAIO_REQUEST;
 
@@ -202,7 +202,7 @@ struct linuxaio_state
   int skips;                 /* polls that may still skip epoll_wait if they find nothing */
 
   int rearm;                 /* first fd + 1 of the re-arm list: what the next poll looks at */
-  int epollcnt;              /* fds that are, or may be, in the epoll set */
+  int epollfrom;             /* no watched fd below this one lives on epoll */
   unsigned turn;             /* goes up when a poll has submitted, and then read the rings */
   int threshold;             /* score that gets an fd into a ring: 0 unless the backend chooses */
   int wishes;                /* events, on epoll, of fds that should be in a ring; stops at EV_LINUXAIO_WORTH */
