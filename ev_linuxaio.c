@@ -294,8 +294,9 @@ typedef struct linuxaio_ring
   struct linuxaio_ring *next;
   aio_context_t ctx;
   struct linuxaio_map *map; /* what the kernel shares with us. its address is the value of ctx */
-  int room;                 /* it can still take that many requests, as far as we know */
-  int withheld;             /* that many the kernel has refused to take in addition */
+  int capacity;             /* requests that it takes */
+  int room;                 /* what is left of that, as far as we know */
+  int withheld;             /* what the kernel has refused to give of that */
   int asked;                /* charged to fs.aio-max-nr */
   uint32_t entries;         /* events that fit into it */
   int queuecnt;
@@ -360,22 +361,6 @@ linuxaio_bell_new (EV_P)
   return res;
 }
 
-/* requests that a ring takes: twice what was asked for, but one entry always stays empty (fs/aio.c: ioctx_alloc) */
-static int
-linuxaio_capacity (LINUXAIO_RING *ring)
-{
-  int entries = ring->entries;
-
-  return entries - 1 < ring->asked * 2 ? entries - 1 : ring->asked * 2;
-}
-
-/* whether no request is queued for a ring, nor an event of one still to come */
-inline_size int
-linuxaio_ring_unused (LINUXAIO_RING *ring)
-{
-  return ring->room + ring->withheld == linuxaio_capacity (ring);
-}
-
 /*
  * Takes a context into use, returns 0 if its mapping is not as we know it (gVisor's
  * is a read-only page of zeroes).
@@ -399,7 +384,10 @@ linuxaio_ring_install (EV_P_ aio_context_t ctx, int asked)
   ring->asked    = asked;
   ring->entries  = map->nr;
   ring->queuecnt = 0;
-  ring->room     = linuxaio_capacity (ring);
+
+  /* twice what was asked for, but one entry always stays empty (fs/aio.c: ioctx_alloc) */
+  ring->capacity = (int)map->nr - 1 < asked * 2 ? (int)map->nr - 1 : asked * 2;
+  ring->room     = ring->capacity;
   ring->withheld = 0;
 
   linuxaio.rings  = ring;
@@ -460,9 +448,9 @@ linuxaio_ring_more (EV_P)
     return 0;
 
   for (ring = linuxaio.rings; ring; ring = ring->next)
-    if (linuxaio_ring_unused (ring))
+    if (ring->room + ring->withheld == ring->capacity)
       {
-        ring->room += ring->withheld;
+        ring->room     = ring->capacity;
         ring->withheld = 0;
         return ring;
       }
@@ -688,27 +676,6 @@ linuxaio_to_epoll (EV_P_ int fd, enum linuxaio_place place)
     anfds [fd].emask = anfds [fd].events; /* closed before it was stopped: epoll would have forgotten it, too */
 }
 
-/* a ring serves the fd from now on */
-static void
-linuxaio_to_ring (EV_P_ int fd)
-{
-  if (anfds [fd].emask)
-    evsys_epoll_ctl (backend_fd, EPOLL_CTL_DEL, fd, 0, 0);
-
-  if (!anfds [fd].aio.request)
-    linuxaio_requests_new (EV_A_ fd);
-
-  anfds [fd].aio.request [0].iocb.aio_resfd = linuxaio.bell;
-  anfds [fd].aio.request [1].iocb.aio_resfd = linuxaio.bell;
-
-  /*
-   * A dup may keep the old file in the epoll set, and epoll_poll clears emask of an fd that
-   * was one without poll before. Events of that time must not match egen any more.
-   */
-  ++anfds [fd].egen;
-  anfds [fd].aio.place = LINUXAIO_IN_RING;
-}
-
 /*
  * whether an fd in a ring stays there. one that waits for the event of a cancel is better
  * off on epoll meanwhile
@@ -729,11 +696,13 @@ linuxaio_stays (EV_P_ LINUXAIO_FD *f)
 }
 
 /*
- * lets an fd on epoll into a ring, if that serves its kind and has room. returns the ring, or 0
+ * lets an fd on epoll into a ring, if rings serve its kind and one has room. returns the
+ * ring, or 0
  */
 static LINUXAIO_RING *
 linuxaio_enter (EV_P_ int fd)
 {
+  LINUXAIO_FD *f = &anfds [fd].aio;
   LINUXAIO_RING *ring = 0;
 
   /* room comes first, as looking for it costs no call. but no first ring is made for a wrong kind */
@@ -742,12 +711,27 @@ linuxaio_enter (EV_P_ int fd)
 
   if (!linuxaio_kind_good (fd, anfds [fd].events))
     {
-      anfds [fd].aio.place = LINUXAIO_EPOLL_KIND;
+      f->place = LINUXAIO_EPOLL_KIND;
       return 0;
     }
 
-  if (ring || (ring = linuxaio_ring_find (EV_A)))
-    linuxaio_to_ring (EV_A_ fd);
+  if (!ring && !(ring = linuxaio_ring_find (EV_A)))
+    return 0;
+
+  if (anfds [fd].emask)
+    evsys_epoll_ctl (backend_fd, EPOLL_CTL_DEL, fd, 0, 0);
+
+  if (!f->request)
+    linuxaio_requests_new (EV_A_ fd);
+
+  f->request [0].iocb.aio_resfd = f->request [1].iocb.aio_resfd = linuxaio.bell;
+
+  /*
+   * A dup may keep the old file in the epoll set, and epoll_poll clears emask of an fd that
+   * was one without poll before. Events of that time must not match egen any more.
+   */
+  ++anfds [fd].egen;
+  f->place = LINUXAIO_IN_RING;
 
   return ring;
 }
@@ -776,7 +760,7 @@ linuxaio_submit_error (EV_P_ LINUXAIO_RING *ring, int error)
       ring->withheld += ring->room;
       ring->room = 0;
 
-      if (linuxaio_ring_unused (ring))
+      if (ring->withheld == ring->capacity)
         linuxaio.wishes = 0; /* the kernel has no memory, not even for one: no other ring for some time */
     }
 
@@ -1169,6 +1153,17 @@ linuxaio_forked (EV_P)
   return linuxaio.alive && !*(volatile char *)linuxaio.alive;
 }
 
+/* whether this is a forked child, which ev_run has to tell of that */
+inline_size int
+linuxaio_fork_noticed (EV_P)
+{
+  if (ecb_expect_true (!linuxaio_forked (EV_A)))
+    return 0;
+
+  postfork = 1; /* ev_run calls the fork handler before it polls again */
+  return 1;
+}
+
 static void linuxaio_resign (EV_P_ ev_tstamp timeout);
 
 /*
@@ -1202,11 +1197,8 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
   int nowait = timeout <= LINUXAIO_TS (0.);
   int reaped, looks;
 
-  if (ecb_expect_false (linuxaio_forked (EV_A)))
-    {
-      postfork = 1; /* ev_run calls the fork handler before it polls again */
-      return;
-    }
+  if (linuxaio_fork_noticed (EV_A))
+    return;
 
   linuxaio.patience = LINUXAIO_PATIENCE;
   linuxaio_hold_all (EV_A_ !nowait);
@@ -1308,17 +1300,6 @@ linuxaio_renew (EV_P_ int fd, int nev)
   anfds [fd].emask     = 0;
   anfds [fd].aio.place = LINUXAIO_ANEW;
   backend_modify (EV_A_ fd, 0, nev); /* linuxaio_modify, below */
-}
-
-/* whether this is a forked child, which ev_run has to tell of that */
-inline_size int
-linuxaio_fork_noticed (EV_P)
-{
-  if (ecb_expect_true (!linuxaio_forked (EV_A)))
-    return 0;
-
-  postfork = 1; /* ev_run calls the fork handler before it polls again */
-  return 1;
 }
 
 /* other events of an fd are wanted than before */
