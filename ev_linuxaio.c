@@ -840,15 +840,15 @@ linuxaio_settle (EV_P_ int fd)
 }
 
 /* sees to it that the kernel holds all that is wanted of a watched fd */
-static void
+inline_speed void
 linuxaio_arm (EV_P_ int fd)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
 
-  /* as a rule it stays where it is, and nothing of it is in flight */
+  /* as a rule it stays where it is: in a ring, with nothing in flight, or on epoll, which knows of everything */
   if (f->place == LINUXAIO_IN_RING && f->score > 0 && linuxaio_phase (f) == LINUXAIO_IDLE && linuxaio.rings->room >= 2)
     linuxaio_queue_all (EV_A_ fd, linuxaio.rings, anfds [fd].events);
-  else
+  else if (f->place != LINUXAIO_ON_EPOLL || f->score >= linuxaio.threshold || anfds [fd].events & ~anfds [fd].emask)
     linuxaio_settle (EV_A_ fd);
 }
 
@@ -931,7 +931,7 @@ linuxaio_probe (EV_P_ int ask)
           if (ask)
             anfds [fd].aio.noprobe = LINUXAIO_NO_PROBES;
 
-          linuxaio_arm (EV_A_ fd);
+          linuxaio_settle (EV_A_ fd);
         }
     }
 
@@ -1331,7 +1331,8 @@ linuxaio_change (EV_P_ int fd, int nev)
       return;
     }
 
-  f->noprobe -= f->noprobe && nev & EV_WRITE;
+  if (f->noprobe && nev & EV_WRITE)
+    --f->noprobe;
 
   if (f->fired)
     linuxaio_score (f, LINUXAIO_PRICE_CHANGE);
