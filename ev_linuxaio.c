@@ -8,14 +8,14 @@
 /*
  * The invariant: each watched fd lives either on epoll or in a ring (place). When the loop
  * sleeps, the kernel holds every wanted direction of every fd: on epoll by the registration
- * that ev_epoll.c has made, in a ring by a request in flight. Until then the fd is on the
- * re-arm list or among the probes.
+ * that ev_epoll.c has made, in a ring by a request in flight. Until then the fd is among
+ * libev's fdchanges, on the re-arm list, among the probes, or in the queue of a ring.
  *
  * The loop always sleeps in ev_epoll.c's epoll_poll. Each request names an eventfd, the
  * bell, which is registered in the same epoll set: epoll_wait returns when the kernel has
  * put an event into a ring, and the ring is read in user space. So the epoll fd becomes
- * readable for events of either kind, only the loop's own thread ever looks at the epoll
- * set, and there can be any number of rings.
+ * readable for events of either kind, there can be any number of rings, and no request is
+ * made for the epoll fd: no kernel worker looks at the epoll set.
  *
  * What follows from how the kernel does it (fs/aio.c):
  *
@@ -23,15 +23,22 @@
  *   next linuxaio_poll submits what is wanted and not in flight. So polling is
  *   level-triggered.
  * - an fd has a request for each direction. A direction that is no longer wanted stays in
- *   flight, and its event reaches no watcher.
+ *   flight, and its event reaches no watcher, unless it is an error or a hangup.
  * - a request in flight holds the open file. So requests are cancelled as soon as the last
- *   watcher of the fd is stopped (linuxaio_release), or the fd is set anew. The event of a
- *   cancelled request still comes, and the request is not used again before that.
+ *   watcher of the fd is stopped (linuxaio_release), the fd is set anew, or moves to epoll.
+ *   The event of a cancelled request still comes, and the request is not used before that.
+ * - a forked child has no mapping of the rings (MADV_DONTFORK). Whatever reads one asks
+ *   linuxaio_forked first.
  *
- * On epoll, emask is what the kernel was told and still has. Starting a watcher again costs
- * no call if emask has its events: there can be another file behind the number only if the
- * fd was set anew (EV__IOFDSET; ev.pod: The special problem of disappearing file
- * descriptors). For an fd in a ring, emask is what epoll would have been told.
+ * On epoll, emask is what the kernel was told and still has, and EV_EMASK_EPERM for a file
+ * without poll. Starting a watcher again costs no call if emask has its events: there can be
+ * another file behind the number only if the fd was set anew (EV__IOFDSET; ev.pod: The
+ * special problem of disappearing file descriptors). For an fd in a ring, emask is what epoll
+ * would have been told.
+ *
+ * Of libev, the patches change fd_reify (eflags tells whether an fd was set anew),
+ * ev_io_stop (linuxaio_release), epoll_modify (emask of a killed fd is 0) and epoll_poll
+ * (linuxaio_epoll_wait, linuxaio_epoll_event). linuxaio is a member of the loop.
  */
 
 #include <fcntl.h>
@@ -62,7 +69,7 @@ static const char linuxaio_ident [] ecb_attribute ((__used__)) = "ev_linuxaio " 
 
 /*
  * Requests asked of io_setup, and charged to fs.aio-max-nr: for the first ring one
- * page (127 entries), for the others more, but not so many that cancelling is slow: it
+ * page (127 entries; more if there are above 15 CPUs), for the others more, but not so many that cancelling is slow: it
  * takes 5 - 8 us for the youngest of 2000, as the kernel searches them (Linux 6.18).
  */
 #ifndef EV_LINUXAIO_RING_FIRST
@@ -84,7 +91,8 @@ static const char linuxaio_ident [] ecb_attribute ((__used__)) = "ev_linuxaio " 
  * The table of prices: what moves the score of an fd, which is between -128 and
  * LINUXAIO_SCORE_MAX. In a ring an event costs 0.3 us more, a cancel 6 us, and setting an
  * fd anew 0.4 us, since its kind is asked again. On epoll a change of the mask costs 0.6 us
- * more. One cancel is enough to leave, and so is one wait where the backend chooses: since
+ * more. With 64 an event counts as a gain, so that an fd comes back some time after a cancel.
+ * One cancel is enough to leave, and so is one wait where the backend chooses: since
  * 6.12.117 and 7.3.4 (398e3fa789aa) a kernel worker completes each request that had to wait
  * and has an eventfd, which takes 2 - 3 times as long as epoll does.
  */
@@ -408,7 +416,7 @@ linuxaio_may_pass (int error)
  * again after EV_LINUXAIO_WORTH more wishes. If this host cannot do AIO at all, the loop
  * becomes one of the epoll backend.
  */
-ecb_cold static void
+ecb_cold static int
 linuxaio_ring_open (EV_P)
 {
   int asked = linuxaio.rings ? EV_LINUXAIO_RING_NEXT : EV_LINUXAIO_RING_FIRST;
@@ -433,6 +441,8 @@ linuxaio_ring_open (EV_P)
       linuxaio.wishes   = 0;
       linuxaio.unusable = !linuxaio.rings && !linuxaio_may_pass (res);
     }
+
+  return res >= 0;
 }
 
 /*
@@ -455,10 +465,7 @@ linuxaio_ring_more (EV_P)
         return ring;
       }
 
-  ring = linuxaio.rings;
-  linuxaio_ring_open (EV_A);
-
-  return linuxaio.rings == ring ? 0 : linuxaio.rings;
+  return linuxaio_ring_open (EV_A) ? linuxaio.rings : 0;
 }
 
 /* returns a ring with room for both requests of an fd, 0 if there is none and none is to be had */
@@ -486,7 +493,7 @@ linuxaio_may_enter (EV_P_ LINUXAIO_FD *f)
 /*****************************************************************************/
 /* requests */
 
-/* moves the score of an fd: up for what is cheaper in a ring, down for what is cheaper on epoll */
+/* moves the score of an fd, by a price */
 inline_size void
 linuxaio_score (LINUXAIO_FD *f, int change)
 {
@@ -613,10 +620,7 @@ linuxaio_drop (EV_P_ LINUXAIO_FD *f)
   return cancelled;
 }
 
-/*
- * the greater phase of the two requests, or one that is as good. a cancelled one is never beside
- * one in flight: linuxaio_drop takes both
- */
+/* the phase of the request that has one. one in flight is never beside a cancelled one: linuxaio_drop takes both */
 inline_size int
 linuxaio_phase (LINUXAIO_FD *f)
 {
@@ -628,7 +632,7 @@ linuxaio_phase (LINUXAIO_FD *f)
 
 /*
  * Whether rings serve this kind of file: stream and seqpacket sockets that do not listen,
- * and the read end of a pipe. They do not serve
+ * and pipes, but for the end that is written to. They do not serve
  *
  * - files that depend on the process that asks (signalfd, binder, epoll), or lose what
  *   they report (perf_event): a kernel worker may ask them (fs/aio.c: aio_poll_wake)
@@ -638,7 +642,7 @@ linuxaio_phase (LINUXAIO_FD *f)
  *   and datagram sockets
  */
 static int
-linuxaio_kind_good (int fd, int events)
+linuxaio_kind_good (int fd)
 {
   struct stat st;
   int type = evsys_getsockopt (fd, SO_TYPE);
@@ -646,10 +650,10 @@ linuxaio_kind_good (int fd, int events)
   if (ecb_expect_true (type == SOCK_STREAM || type == SOCK_SEQPACKET))
     return !evsys_getsockopt (fd, SO_ACCEPTCONN);
 
-  return type == -ENOTSOCK && !(events & EV_WRITE) && !fstat (fd, &st) && S_ISFIFO (st.st_mode);
+  return type == -ENOTSOCK && (fcntl (fd, F_GETFL) & O_ACCMODE) != O_WRONLY && !fstat (fd, &st) && S_ISFIFO (st.st_mode);
 }
 
-/* tells epoll what is wanted of an fd, see epoll_modify */
+/* tells epoll what is wanted of an fd. oev: what it knows of this file, as for epoll_modify */
 static void
 linuxaio_tell_epoll (EV_P_ int fd, int oev)
 {
@@ -670,10 +674,10 @@ linuxaio_to_epoll (EV_P_ int fd, enum linuxaio_place place)
   anfds [fd].emask   = 0;
   linuxaio.epollfrom = 0;
 
-  if (ecb_expect_true (fcntl (fd, F_GETFD) >= 0))
+  if (ecb_expect_true (fd_valid (fd)))
     linuxaio_tell_epoll (EV_A_ fd, 0);
   else
-    anfds [fd].emask = anfds [fd].events; /* closed before it was stopped: epoll would have forgotten it, too */
+    anfds [fd].emask = anfds [fd].events; /* closed, but not stopped: epoll_modify would kill it, epoll itself forgets it */
 }
 
 /*
@@ -705,11 +709,11 @@ linuxaio_enter (EV_P_ int fd)
   LINUXAIO_FD *f = &anfds [fd].aio;
   LINUXAIO_RING *ring = 0;
 
-  /* room comes first, as looking for it costs no call. but no first ring is made for a wrong kind */
+  /* room comes first, as a rule it costs no call. but no first ring is made for a wrong kind */
   if (linuxaio.rings && !(ring = linuxaio_ring_find (EV_A)))
     return 0;
 
-  if (!linuxaio_kind_good (fd, anfds [fd].events))
+  if (!linuxaio_kind_good (fd))
     {
       f->place = LINUXAIO_EPOLL_KIND;
       return 0;
@@ -727,8 +731,8 @@ linuxaio_enter (EV_P_ int fd)
   f->request [0].iocb.aio_resfd = f->request [1].iocb.aio_resfd = linuxaio.bell;
 
   /*
-   * A dup may keep the old file in the epoll set, and epoll_poll clears emask of an fd that
-   * was one without poll before. Events of that time must not match egen any more.
+   * epoll may still have the number: a dup keeps an old file there, and epoll_poll clears the
+   * emask of an fd that had a file without poll. Such events must not match egen any more.
    */
   ++anfds [fd].egen;
   f->place = LINUXAIO_IN_RING;
@@ -819,13 +823,14 @@ ecb_noinline static void
 linuxaio_settle (EV_P_ int fd)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
-  int anew = f->place == LINUXAIO_ANEW; /* linuxaio_enter may change that */
+  int told = f->place == LINUXAIO_ANEW ? 0 : anfds [fd].emask & (EV_READ | EV_WRITE); /* linuxaio_enter changes place */
   LINUXAIO_RING *ring;
 
   if (f->place == LINUXAIO_IN_RING)
     {
       int lacks = linuxaio_lacks (EV_A_ fd);
 
+      /* if nothing is queued, any ring will do */
       if (linuxaio_stays (EV_A_ f) && (ring = lacks ? linuxaio_ring_find (EV_A) : linuxaio.rings))
         linuxaio_queue_all (EV_A_ fd, ring, lacks);
       else
@@ -833,10 +838,8 @@ linuxaio_settle (EV_P_ int fd)
     }
   else if (linuxaio_may_enter (EV_A_ f) && linuxaio_phase (f) == LINUXAIO_IDLE && (ring = linuxaio_enter (EV_A_ fd)))
     linuxaio_queue_all (EV_A_ fd, ring, anfds [fd].events);
-  else if (anew)
-    linuxaio_tell_epoll (EV_A_ fd, 0);
-  else if (anfds [fd].events & ~anfds [fd].emask)
-    linuxaio_tell_epoll (EV_A_ fd, anfds [fd].emask & (EV_READ | EV_WRITE));
+  else if (anfds [fd].events & ~told)
+    linuxaio_tell_epoll (EV_A_ fd, told);
 }
 
 /* sees to it that the kernel holds all that is wanted of a watched fd */
@@ -1131,29 +1134,29 @@ linuxaio_epoll_event (EV_P_ int fd, int events)
 }
 
 /*
- * whether an fd that lives on epoll may be watched. it looks at few fds a time, so some polls
- * pass until it knows that there is none
+ * whether a watched fd lives on epoll. it looks at LINUXAIO_BATCH fds a call, and says yes
+ * until it has seen all of them
  */
 static int
 linuxaio_epoll_used (EV_P)
 {
-  int looks = LINUXAIO_BATCH;
+  int left = LINUXAIO_BATCH;
 
   for (; linuxaio.epollfrom < anfdmax; ++linuxaio.epollfrom)
-    if (!looks-- || (anfds [linuxaio.epollfrom].events && anfds [linuxaio.epollfrom].aio.place != LINUXAIO_IN_RING))
+    if (!left-- || (anfds [linuxaio.epollfrom].events && anfds [linuxaio.epollfrom].aio.place != LINUXAIO_IN_RING))
       return 1;
 
   return 0;
 }
 
-/* whether this is a forked child that has not run linuxaio_fork since */
+/* whether this is a forked child that has not run linuxaio_fork since. can be told once there was to be a ring */
 inline_size int
 linuxaio_forked (EV_P)
 {
   return linuxaio.alive && !*(volatile char *)linuxaio.alive;
 }
 
-/* whether this is a forked child, which ev_run has to tell of that */
+/* the same, and has ev_run call linuxaio_fork */
 inline_size int
 linuxaio_fork_noticed (EV_P)
 {
@@ -1167,8 +1170,8 @@ linuxaio_fork_noticed (EV_P)
 static void linuxaio_resign (EV_P_ ev_tstamp timeout);
 
 /*
- * sees to it that the kernel holds everything, but what an error puts on the re-arm list
- * again. ask: whether probes are asked
+ * hands everything to the kernel. what an error puts on the re-arm list again waits for the
+ * next poll. ask: whether probes are asked
  */
 static void
 linuxaio_hold_all (EV_P_ int ask)
@@ -1188,14 +1191,14 @@ linuxaio_hold_all (EV_P_ int ask)
 /*
  * A poll with rings, or with fds that the kernel does not hold yet. If it does not sleep and
  * nothing is on epoll, epoll_wait can report the bell only. The kernel signals that after it
- * has stored the event, so it may still show when the ring was read. The first such poll that
- * finds nothing takes it, and then one in LINUXAIO_SKIPS + 1.
+ * has stored the event, so it may still show when the ring was read, and would for ever to an
+ * outer loop. The first such poll that finds nothing takes it, and then one in LINUXAIO_SKIPS + 1.
  */
 ecb_noinline static void
 linuxaio_poll_all (EV_P_ ev_tstamp timeout)
 {
   int nowait = timeout <= LINUXAIO_TS (0.);
-  int reaped, looks;
+  int reaped, waits;
 
   if (linuxaio_fork_noticed (EV_A))
     return;
@@ -1209,12 +1212,12 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
   if (linuxaio.rearm != LINUXAIO_LAST || fdchangecnt)
     timeout = LINUXAIO_TS (0.);
 
-  looks = timeout > LINUXAIO_TS (0.) || linuxaio_epoll_used (EV_A)
+  waits = timeout > LINUXAIO_TS (0.) || linuxaio_epoll_used (EV_A)
        || (linuxaio.rearm == LINUXAIO_LAST && !linuxaio.skips--);
 
   if (ecb_expect_false (linuxaio.unusable))
     linuxaio_resign (EV_A_ timeout);
-  else if (looks)
+  else if (waits)
     {
       ++linuxaio.stats.epoll_calls;
       linuxaio.skips = LINUXAIO_SKIPS;
@@ -1227,15 +1230,15 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
       EV_ACQUIRE_CB;
     }
 
-  /* not all is armed: an outer loop has to poll this one again. if only the rings were read, the bell shows */
-  if (nowait && linuxaio.rearm != LINUXAIO_LAST && (looks || !reaped) && linuxaio.bell >= 0)
+  /* an outer loop has to see that not all is armed. the bell shows, unless epoll_poll took it or nothing rang */
+  if (nowait && linuxaio.rearm != LINUXAIO_LAST && (waits || !reaped) && linuxaio.bell >= 0)
     linuxaio_bell_signal (EV_A);
 }
 
 static void
 linuxaio_poll (EV_P_ ev_tstamp timeout)
 {
-  if (linuxaio.rings || linuxaio.probecnt || linuxaio.rearm != LINUXAIO_LAST)
+  if (linuxaio.alive || linuxaio.probecnt || linuxaio.rearm != LINUXAIO_LAST)
     linuxaio_poll_all (EV_A_ timeout);
   else
     {
@@ -1257,7 +1260,7 @@ linuxaio_poll (EV_P_ ev_tstamp timeout)
  * hears of it late.)
  */
 ecb_noinline static void
-linuxaio_take_back (EV_P_ LINUXAIO_FD *f)
+linuxaio_drop_and_wait (EV_P_ LINUXAIO_FD *f)
 {
   int saved     = errno;
   int before    = linuxaio_ring_events (EV_A);
@@ -1286,11 +1289,11 @@ linuxaio_release (EV_P_ int fd)
 {
   linuxaio_rearm (EV_A_ fd); /* a stop and start in one iteration with the same events does not call modify */
 
-  if (linuxaio_phase (&anfds [fd].aio) >= LINUXAIO_IN_FLIGHT && !linuxaio_forked (EV_A))
-    linuxaio_take_back (EV_A_ &anfds [fd].aio);
+  if (linuxaio_phase (&anfds [fd].aio) == LINUXAIO_IN_FLIGHT && !linuxaio_forked (EV_A))
+    linuxaio_drop_and_wait (EV_A_ &anfds [fd].aio);
 }
 
-/* takes back what an fd in a ring has in flight: it was set anew, and is not in a ring from now on */
+/* an fd in a ring was set anew: drops what is in flight of its former file, and begins anew */
 ecb_noinline static void
 linuxaio_renew (EV_P_ int fd, int nev)
 {
@@ -1299,7 +1302,7 @@ linuxaio_renew (EV_P_ int fd, int nev)
 
   anfds [fd].emask     = 0;
   anfds [fd].aio.place = LINUXAIO_ANEW;
-  backend_modify (EV_A_ fd, 0, nev); /* linuxaio_modify, below */
+  backend_modify (EV_A_ fd, 0, nev); /* linuxaio_modify, below. all calls there are its last: no register is saved */
 }
 
 /* other events of an fd are wanted than before */
@@ -1316,7 +1319,7 @@ linuxaio_change (EV_P_ int fd, int nev)
   if (!in_ring)
     linuxaio.epollfrom = 0;
 
-  /* the kernel has all that is wanted, and what is not wanted any more may stay until it fires */
+  /* nothing is wanted that the kernel does not have, and nothing fires that is not wanted */
   if (!((told ^ nev) & (nev | f->fired)))
     {
       if (!f->next && (in_ring ? linuxaio_lacks (EV_A_ fd) : linuxaio_may_enter (EV_A_ f)))
@@ -1352,7 +1355,7 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
 
   if (!(anfds [fd].eflags & EV__IOFDSET) && f->place != LINUXAIO_ANEW)
     {
-      /* a stop changes nothing: linuxaio_release has done what there is to do */
+      /* a stop changes nothing: epoll keeps the fd, and linuxaio_release has taken it out of a ring */
       if (nev)
         linuxaio_change (EV_A_ fd, nev);
 

@@ -75,7 +75,7 @@ struct ev_linuxaio_stats
   unsigned long epoll_calls;    /* epoll_wait, epoll_pwait2 */
   unsigned long probe_calls;    /* poll (2), to ask whether fds can be written to */
   unsigned long probe_hits;     /* fds that such a poll has found writable */
-  unsigned long setups_refused; /* a ring could not be made: quota (fs.aio-max-nr), memory, descriptors */
+  unsigned long setups_refused; /* a ring could not be made: quota (fs.aio-max-nr), memory, descriptors, a filter */
 };
 
 /*
@@ -150,7 +150,7 @@ LINUXAIO_PROVE (map_header , sizeof (struct linuxaio_map) == 32);
 
 struct linuxaio_ring;
 
-/* the phase of a request */
+/* the phase of a request: bits, and 0 to begin with */
 enum linuxaio_phase
 {
   LINUXAIO_IDLE,           /* nothing happens */

@@ -696,7 +696,7 @@ TEST (kind_of_file_decides_where_it_lives, RING)
     {
       for (int end = 0; end < 2 && o [kind].fd [end] >= 0; ++end)
         {
-          probe *p = watch (o [kind].fd [end], end ? EV_READ | EV_WRITE : EV_READ);
+          probe *p = watch (o [kind].fd [end], EV_READ);
           struct ev_linuxaio_stats s = (poll_once (), stats ());
           unsigned count [] = { s.epoll_kind, s.ring_fds, s.epoll_refused };
 

@@ -110,12 +110,19 @@ TEST (ring_that_could_not_be_made_is_made_later, COLD | MIXED)
 
   for (unsigned i = 0; i < sizeof (cases) / sizeof (cases [0]); ++i)
     {
+      pid_t pid;
+
       want_ring (cases [i].call, cases [i].error, FAULT_RING_GOOD);
       enter_rings (); /* asked again, in vain */
       must (ev_backend (EV_A) == EVBACKEND_LINUXAIO);
       must_be (rings (0), ==, 0);
       must_be (fault_failures, >, 0);
       serve (0, SOME);
+
+      for_child (pid)
+        talk (reader (), 1); /* without ev_loop_fork */
+
+      ends_well (pid);
 
       fault_mend (cases [i].call);
       enter_rings ();
