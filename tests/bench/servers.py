@@ -37,8 +37,9 @@ SERVERS = {
     "gevent":     (["/usr/bin/python3", "-c", WSGI], []),
     "mojo":       (["/usr/bin/perl", "-e", MOJO], []),
     "lwt":        (["BENCH/hello-lwt"], []),
+    "lua-ev":     (["/usr/bin/lua5.1", HERE + "/hello.lua"], []),
 }
-PROGRAMS = [name + kind for name in ("nghttpd", "hitch", "gevent", "mojo", "lwt") for kind in ("", " short")]
+PROGRAMS = [name + kind for name in ("nghttpd", "hitch", "gevent", "mojo", "lwt", "lua-ev") for kind in ("", " short")]
 RATES = [10, 50, 80]
 BUSY = [20, 100]
 CLIENTS = 100
@@ -56,7 +57,8 @@ class Server(Program):
         for word, text in ("BENCH", self.bench), ("PROGRAM", os.path.join(self.bench, "bench-" + PEERS[peer][0])), ("BEHIND", str(behind)), ("SITE", site().name):
             command = [a.replace(word, text) for a in command]
         super().__init__(command, FLAGS[peer], lib, cpus=str(cpu), loads={"own server": "bench-", "mojo": perl}.get(name, lib), env={
-            "LIBEV_BUSY_POLL": str(busy), "PERL5LIB": "%s/lib:%s/arch" % (perl, perl), "MOJO_REACTOR": "Mojo::Reactor::EV", "MOJO_LOG_LEVEL": "fatal"})
+            "LIBEV_BUSY_POLL": str(busy), "PERL5LIB": "%s/lib:%s/arch" % (perl, perl), "MOJO_REACTOR": "Mojo::Reactor::EV", "MOJO_LOG_LEVEL": "fatal",
+            "LUA_CPATH": self.bench + "/lua-ev/?.so;;"})
         self.listening("Process 0 online" if name == "hitch" else "")
 
     def ask(self, args, requests, calls=False, **options):
@@ -123,6 +125,8 @@ def tried(*what, **how):
 def programs(args):
     """CPU time and system calls of a request, in rounds of all peers in any order"""
     names, peers = chosen(args, PROGRAMS), list(FLAGS)
+    left_out = [] if os.environ.get("LUA_EV_SRC") else [n for n in names if n.startswith("lua-ev")]
+    names = [n for n in names if n not in left_out]
     count = {n: max(100, int(args.seconds * once(args, n, "epoll", 500)["per second"])) for n in names}
     found = {n: {p: {"values": [], "calls": {"all": tried(args, n, p, count[n], calls=True).get("calls", 0)}} for p in peers} for n in names}
     for number in range(args.rounds):
@@ -132,7 +136,7 @@ def programs(args):
                 for peer in peers:
                     found[name][peer]["values"].append(got[peer]["cpu"])
     keep(args, "CPU time of a request, us, ratio to epoll: median (quartiles) of %d rounds, = no difference; system calls of a request"
-         % args.rounds, {"": found})
+         % args.rounds, {"": found}, ["left out: %s, as LUA_EV_SRC names no directory with its source" % n for n in left_out[:1]])
 
 
 def latency(args):

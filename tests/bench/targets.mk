@@ -15,7 +15,8 @@ $(call needs,bench-report,python3 gnuplot-nox)
 $(call needs,check-report,python3 python3-lxml gnuplot-nox chromium)
 
 $(call needs,bench-programs bench-latency,python3 libssl-dev nghttp2-server hitch openssl linux-perf)
-$(call needs,bench-programs,python3-gevent perl libcommon-sense-perl libcanary-stability-perl libmojolicious-perl ocaml-findlib liblwt-ocaml-dev)
+$(call needs,bench-programs,python3-gevent perl libcommon-sense-perl libcanary-stability-perl libmojolicious-perl ocaml-findlib liblwt-ocaml-dev\
+  $(if $(LUA_EV_SRC),lua5.1 liblua5.1-0-dev lua-socket))
 
 .PHONY: check-report bench-programs bench-latency bench bench-emulated bench-calls bench-report bench-readme check-bench
 
@@ -48,6 +49,11 @@ $(BENCH_OUT)/hello-lwt: tests/bench/hello.ml
 	@mkdir -p $(BENCH_OUT) && cp $< $@.ml
 	@cd $(@D) && ocamlfind ocamlopt -thread -package threads.posix,lwt.unix -linkpkg hello-lwt.ml -o hello-lwt
 
+# no package of Debian's; which libev it has, is up to LD_LIBRARY_PATH
+$(BENCH_OUT)/lua-ev/ev.so: $(LUA_EV_SRC)/lua_ev.c $(wildcard $(LUA_EV_SRC)/*.[ch]) $(BUILD)/inst.done
+	@mkdir -p $(@D)
+	@$(CC) -O2 -shared -fPIC -isystem $(INST)/include -isystem /usr/include/lua5.1 $< -o $@ -L$(INST)/lib -lev
+
 # Perl's EV with the backend in its copy of libev, and as it is
 $(BENCH_OUT)/ev-%.done: ev_linuxaio.c ev_linuxaio.h patches/apply $(wildcard patches/libev-*/*)
 	@rm -rf $(@:.done=) && mkdir -p $(@:.done=)
@@ -62,7 +68,7 @@ $(BENCH_OUT)/ev-%.done: ev_linuxaio.c ev_linuxaio.h patches/apply $(wildcard pat
 bench-emulated bench bench-calls: $(BENCH_ALL)
 bench-emulated: $(BENCH_OUT)/count.so
 bench-latency bench-programs: $(addprefix $(BENCH_OUT)/,bench-libev bench-upstream load)
-bench-programs: $(addprefix $(BENCH_OUT)/,hello-lwt ev-inst.done ev-pristine-inst.done)
+bench-programs: $(addprefix $(BENCH_OUT)/,hello-lwt ev-inst.done ev-pristine-inst.done $(if $(LUA_EV_SRC),lua-ev/ev.so))
 bench-emulated bench bench-calls bench-latency bench-programs:
 	@tests/bench/measure --how $(subst bench,time,$(subst emulated,instructions,$(@:bench-%=%))) $(BENCH_ARGS)
 
