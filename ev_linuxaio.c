@@ -379,7 +379,7 @@ linuxaio_ring_install (EV_P_ aio_context_t ctx, int asked)
   struct linuxaio_map *map = (struct linuxaio_map *)(uintptr_t)ctx;
   LINUXAIO_RING *ring;
 
-  if (map->magic != LINUXAIO_RING_MAGIC || map->incompat_features || map->header_length != sizeof (*map) || map->nr < 2)
+  if (map->magic != LINUXAIO_RING_MAGIC || map->incompat_features || map->header_length != sizeof (*map) || map->nr < 3)
     return 0;
 
   /* before 7.1 a child that touched the ring while the parent destroys it could crash the kernel */
@@ -660,6 +660,7 @@ linuxaio_tell_epoll (EV_P_ int fd, int oev)
   if (anfds [fd].aio.place == LINUXAIO_ANEW)
     anfds [fd].aio.place = LINUXAIO_ON_EPOLL;
 
+  linuxaio.epollfrom = 0;
   epoll_modify (EV_A_ fd, oev, anfds [fd].events);
 }
 
@@ -671,8 +672,7 @@ linuxaio_to_epoll (EV_P_ int fd, enum linuxaio_place place)
 
   linuxaio_drop (EV_A_ f);
   f->place = place;
-  anfds [fd].emask   = 0;
-  linuxaio.epollfrom = 0;
+  anfds [fd].emask = 0;
 
   if (ecb_expect_true (fd_valid (fd)))
     linuxaio_tell_epoll (EV_A_ fd, 0);
@@ -1134,8 +1134,8 @@ linuxaio_epoll_event (EV_P_ int fd, int events)
 }
 
 /*
- * whether a watched fd lives on epoll. it looks at LINUXAIO_BATCH fds a call, and says yes
- * until it has seen all of them
+ * whether epoll may have an fd. one that was stopped counts until it has had an event, or its
+ * number is in a ring. it looks at LINUXAIO_BATCH fds a call, and says yes until it has seen all
  */
 static int
 linuxaio_epoll_used (EV_P)
@@ -1143,7 +1143,7 @@ linuxaio_epoll_used (EV_P)
   int left = LINUXAIO_BATCH;
 
   for (; linuxaio.epollfrom < anfdmax; ++linuxaio.epollfrom)
-    if (!left-- || (anfds [linuxaio.epollfrom].events && anfds [linuxaio.epollfrom].aio.place != LINUXAIO_IN_RING))
+    if (!left-- || (anfds [linuxaio.epollfrom].emask && anfds [linuxaio.epollfrom].aio.place != LINUXAIO_IN_RING))
       return 1;
 
   return 0;
@@ -1316,9 +1316,6 @@ linuxaio_change (EV_P_ int fd, int nev)
   if (linuxaio_fork_noticed (EV_A))
     return;
 
-  if (!in_ring)
-    linuxaio.epollfrom = 0;
-
   /* nothing is wanted that the kernel does not have, and nothing fires that is not wanted */
   if (!((told ^ nev) & (nev | f->fired)))
     {
@@ -1376,7 +1373,6 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
     }
 
   f->place = LINUXAIO_ANEW;
-  linuxaio.epollfrom = 0;
 
   if (f->fired)
     {
@@ -1389,7 +1385,8 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
   else if (nev)
     {
       f->place = LINUXAIO_ON_EPOLL;
-      epoll_modify (EV_A_ fd, oev, nev);
+      linuxaio.epollfrom = 0;
+      epoll_modify (EV_A_ fd, oev, nev); /* linuxaio_tell_epoll takes more instructions */
     }
 }
 

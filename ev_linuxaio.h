@@ -202,7 +202,7 @@ struct linuxaio_state
   int skips;                 /* polls that may still skip epoll_wait if they find nothing */
 
   int rearm;                 /* first fd + 1 of the re-arm list: what the next poll looks at */
-  int epollfrom;             /* no watched fd below this one lives on epoll */
+  int epollfrom;             /* epoll has no fd below this one */
   unsigned turn;             /* goes up when a poll has submitted, and then read the rings */
   int threshold;             /* score that gets an fd into a ring: 0 unless the backend chooses */
   int wishes;                /* events, on epoll, of fds that should be in a ring; stops at EV_LINUXAIO_WORTH */

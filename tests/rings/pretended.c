@@ -678,6 +678,26 @@ PRETENDED (epoll_fd_is_readable_while_there_is_an_event, 2, EV_READ)
   close (fd);
 }
 
+/* it stays in the epoll set, and an outer loop should not turn again and again */
+PRETENDED (event_of_a_stopped_descriptor_is_taken_by_the_next_poll, 1, EV_READ)
+{
+  const uint64_t one = 1;
+  int fd = eventfd (0, EFD_CLOEXEC);
+  probe *stopped = watch (fd, EV_READ);
+
+  run ();
+  stop (stopped);
+
+  for (int i = 0; i < 100; ++i)
+    run ();
+
+  must_be (write (fd, &one, 8), ==, 8);
+  must (epoll_is_readable ());
+  run ();
+  must (!epoll_is_readable ());
+  close (fd);
+}
+
 /* the kernel signals the bell after it has stored the event, which may have been read by then */
 PRETENDED (late_bell_is_taken_by_one_of_the_next_polls, 1, EV_READ)
 {
