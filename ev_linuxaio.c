@@ -37,8 +37,9 @@
  * would have been told.
  *
  * Of libev, the patches change fd_reify (eflags tells whether an fd was set anew),
- * ev_io_stop (linuxaio_release), epoll_modify (emask of a killed fd is 0) and epoll_poll
- * (linuxaio_epoll_wait, linuxaio_epoll_event). linuxaio is a member of the loop.
+ * ev_io_stop (linuxaio_release), epoll_modify (emask of a killed fd is 0), epoll_poll
+ * (linuxaio_epoll_wait, linuxaio_epoll_event, LINUXAIO_BELL) and ev_embed_start
+ * (linuxaio_bell_signal). linuxaio is a member of the loop.
  */
 
 #include <fcntl.h>
@@ -91,7 +92,7 @@ static const char linuxaio_ident [] ecb_attribute ((__used__)) = "ev_linuxaio " 
  * The table of prices: what moves the score of an fd, which is between -128 and
  * LINUXAIO_SCORE_MAX. In a ring an event costs 0.3 us more, a cancel 6 us, and setting an
  * fd anew 0.4 us, since its kind is asked again. On epoll a change of the mask costs 0.6 us
- * more. With 64 an event counts as a gain, so that an fd comes back some time after a cancel.
+ * more. With LIBEV_FLAGS=64 an event is a gain: an fd comes back some time after a cancel.
  * One cancel is enough to leave, and so is one wait where the backend chooses: since
  * 6.12.117 and 7.3.4 (398e3fa789aa) a kernel worker completes each request that had to wait
  * and has an eventfd, which takes 2 - 3 times as long as epoll does.
@@ -101,7 +102,7 @@ enum
   LINUXAIO_PRICE_EVENT  = 1,  /* a gain. where the backend chooses: a loss, from the second one without a change */
   LINUXAIO_PRICE_CHANGE = 2,  /* a gain: for a change after an event, if epoll would have to hear of it */
   LINUXAIO_PRICE_ANEW   = 4,  /* for an fd that is set anew after an event */
-  LINUXAIO_PRICE_CANCEL = 64, /* for an fd that is stopped in flight */
+  LINUXAIO_PRICE_CANCEL = 64, /* for an fd that is stopped, or set anew, in flight */
   LINUXAIO_PRICE_WAIT   = 64, /* where the backend chooses, for an event that was not there when its request was submitted */
   LINUXAIO_SCORE_ENTRY  = 32, /* backend chooses: this gets an fd into a ring, and 0 out of it again */
   LINUXAIO_SCORE_MAX    = 63
@@ -109,7 +110,7 @@ enum
 
 /*
  * When a probe has found that an fd cannot be written to, that many of its write interests
- * skip the probe: it costs 0.15 us, and spares 1 us if the fd can be written to.
+ * skip the probe. A probe costs 0.15 us, and spares 1 us if the fd can be written to.
  */
 #define LINUXAIO_NO_PROBES 4
 
@@ -588,7 +589,7 @@ linuxaio_retract (LINUXAIO_REQUEST *r)
 /*
  * Cancels a request in flight. Its event still comes: from a kernel worker
  * (fs/aio.c: aio_poll_cancel), or because it was in the ring already. If the cancel
- * fails, the request keeps the file open until the file has an event. Returns
+ * is forbidden, the request keeps the file open until the file has an event. Returns
  * whether a worker will complete it.
  */
 static int
@@ -620,7 +621,7 @@ linuxaio_drop (EV_P_ LINUXAIO_FD *f)
   return cancelled;
 }
 
-/* the phase of the request that has one. one in flight is never beside a cancelled one: linuxaio_drop takes both */
+/* the phase of those requests that are not idle. it is the same for both: linuxaio_drop gives up both */
 inline_size int
 linuxaio_phase (LINUXAIO_FD *f)
 {
@@ -848,7 +849,7 @@ linuxaio_arm (EV_P_ int fd)
 {
   LINUXAIO_FD *f = &anfds [fd].aio;
 
-  /* as a rule it stays where it is: in a ring, with nothing in flight, or on epoll, which knows of everything */
+  /* as a rule it stays where it is: in a ring, and all is queued, or on epoll, and there is nothing to do */
   if (f->place == LINUXAIO_IN_RING && f->score > 0 && linuxaio_phase (f) == LINUXAIO_IDLE && linuxaio.rings->room >= 2)
     linuxaio_queue_all (EV_A_ fd, linuxaio.rings, anfds [fd].events);
   else if (f->place != LINUXAIO_ON_EPOLL || f->score >= linuxaio.threshold || anfds [fd].events & ~anfds [fd].emask)
@@ -944,10 +945,7 @@ linuxaio_probe (EV_P_ int ask)
 /*****************************************************************************/
 /* events */
 
-/*
- * learns from an event of an fd. where the backend chooses, events alone do not get the
- * score below 0
- */
+/* learns from an event of an fd. where the backend chooses, this does not get the score below 0 */
 inline_size void
 linuxaio_learn (EV_P_ LINUXAIO_FD *f, int events)
 {
@@ -1143,13 +1141,17 @@ linuxaio_epoll_used (EV_P)
   int left = LINUXAIO_BATCH;
 
   for (; linuxaio.epollfrom < anfdmax; ++linuxaio.epollfrom)
-    if (!left-- || (anfds [linuxaio.epollfrom].emask && anfds [linuxaio.epollfrom].aio.place != LINUXAIO_IN_RING))
-      return 1;
+    {
+      ANFD *anfd = anfds + linuxaio.epollfrom;
+
+      if (!left-- || (anfd->events | anfd->emask && anfd->aio.place != LINUXAIO_IN_RING))
+        return 1;
+    }
 
   return 0;
 }
 
-/* whether this is a forked child that has not run linuxaio_fork since. can be told once there was to be a ring */
+/* whether this is a forked child that has not run linuxaio_fork since. before a ring is first tried it says no */
 inline_size int
 linuxaio_forked (EV_P)
 {
@@ -1170,8 +1172,8 @@ linuxaio_fork_noticed (EV_P)
 static void linuxaio_resign (EV_P_ ev_tstamp timeout);
 
 /*
- * hands everything to the kernel. what an error puts on the re-arm list again waits for the
- * next poll. ask: whether probes are asked
+ * hands everything to the kernel. what the last errors put on the re-arm list again waits for
+ * the next poll. ask: whether probes are asked
  */
 static void
 linuxaio_hold_all (EV_P_ int ask)
@@ -1189,7 +1191,7 @@ linuxaio_hold_all (EV_P_ int ask)
 }
 
 /*
- * A poll with rings, or with fds that the kernel does not hold yet. If it does not sleep and
+ * A poll of a loop that has tried to make a ring, or with fds that the kernel does not hold yet. If it does not sleep and
  * nothing is on epoll, epoll_wait can report the bell only. The kernel signals that after it
  * has stored the event, so it may still show when the ring was read, and would for ever to an
  * outer loop. The first such poll that finds nothing takes it, and then one in LINUXAIO_SKIPS + 1.
@@ -1230,8 +1232,8 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
       EV_ACQUIRE_CB;
     }
 
-  /* an outer loop has to see that not all is armed. the bell shows, unless epoll_poll took it or nothing rang */
-  if (nowait && linuxaio.rearm != LINUXAIO_LAST && (waits || !reaped) && linuxaio.bell >= 0)
+  /* not all is armed: ring for an outer loop, unless the bell of what was reaped still shows */
+  if ((nowait || loop_depth > 1) && linuxaio.rearm != LINUXAIO_LAST && (waits || !reaped) && linuxaio.bell >= 0)
     linuxaio_bell_signal (EV_A);
 }
 
@@ -1302,7 +1304,7 @@ linuxaio_renew (EV_P_ int fd, int nev)
 
   anfds [fd].emask     = 0;
   anfds [fd].aio.place = LINUXAIO_ANEW;
-  backend_modify (EV_A_ fd, 0, nev); /* linuxaio_modify, below. all calls there are its last: no register is saved */
+  backend_modify (EV_A_ fd, 0, nev); /* linuxaio_modify, below. it makes tail calls only, so it saves no register */
 }
 
 /* other events of an fd are wanted than before */
@@ -1325,7 +1327,8 @@ linuxaio_change (EV_P_ int fd, int nev)
       return;
     }
 
-  if (told == EV_READ && nev == (EV_READ | EV_WRITE) && !f->noprobe)
+  /* what is on the re-arm list is told before the probes are asked */
+  if (told == EV_READ && nev == (EV_READ | EV_WRITE) && !f->noprobe && !f->next)
     {
       linuxaio_probe_begin (EV_A_ fd);
       return;
@@ -1352,7 +1355,7 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
 
   if (!(anfds [fd].eflags & EV__IOFDSET) && f->place != LINUXAIO_ANEW)
     {
-      /* a stop changes nothing: epoll keeps the fd, and linuxaio_release has taken it out of a ring */
+      /* a stop changes nothing: epoll keeps the fd, and linuxaio_release has dropped its requests */
       if (nev)
         linuxaio_change (EV_A_ fd, nev);
 

@@ -55,7 +55,7 @@ struct ev_linuxaio_stats
   unsigned epoll_chosen;        /* epoll is cheaper for them */
   unsigned epoll_kind;          /* a ring is not for files of their kind */
   unsigned epoll_refused;       /* the kernel has refused a request for them */
-  unsigned epoll_waiting;       /* they move at their next event or change, if a ring has room */
+  unsigned epoll_waiting;       /* they move at an event or change, once a ring has room for them */
 
   /* rings */
   unsigned rings;
@@ -74,7 +74,7 @@ struct ev_linuxaio_stats
   unsigned long cancel_calls;   /* io_cancel */
   unsigned long epoll_calls;    /* epoll_wait, epoll_pwait2 */
   unsigned long probe_calls;    /* poll (2), to ask whether fds can be written to */
-  unsigned long probe_hits;     /* fds that such a poll has found writable */
+  unsigned long probe_hits;     /* fds for which such a poll had an event */
   unsigned long setups_refused; /* a ring could not be made: quota (fs.aio-max-nr), memory, descriptors, a filter */
 };
 
@@ -169,8 +169,8 @@ typedef struct
 } LINUXAIO_REQUEST;
 
 /*
- * What epoll reports for the bell: a generation that fd 0 does not have, so epoll_poll finds it
- * stray. (If fd 0 was changed 2^32 - 1 times, it counts as an event of that one.)
+ * What epoll reports for the bell: fd 0, in a generation that it does not have. (If fd 0 was
+ * changed 2^32 - 1 times, it counts as an event of that one.)
  */
 #define LINUXAIO_BELL ((uint64_t)0xffffffff << 32)
 

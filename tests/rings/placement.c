@@ -711,6 +711,27 @@ TEST (kind_of_file_decides_where_it_lives, RING)
     }
 }
 
+/* epoll_poll forgets what epoll has of such a number, when the next file has it */
+TEST (number_of_a_file_without_poll_is_heard_of_beside_a_busy_ring, RING)
+{
+  probe *busy = watch_socket (EV_READ), *p = watch_kind (WORLD_MEMFD, EV_READ);
+
+  put (busy->peer);
+  poll_once ();
+  stop (p);
+  become (p, WORLD_DGRAM);
+  restart (p, p->io.fd, EV_READ);
+
+  for (int i = 0; i < 100; ++i)
+    poll_once ();
+
+  p->count = 0;
+  put (p->peer);
+  poll_once ();
+  poll_once ();
+  must_be (p->count, >, 0);
+}
+
 /* what was found out about a file is true until its number is set anew */
 TEST (file_is_judged_again_when_its_number_is_set_anew, RING)
 {
@@ -769,8 +790,16 @@ TEST (write_interest_beside_a_read_is_asked_about_before_the_kernel_is_told, COL
   stop (w);
   must_be (stats ().probe_calls, ==, 1);
 
+  /* a read that the kernel is going to be told of again takes the write with it */
+  ping (p);
+  start (w);
+  run_until (w->count, ==, 3);
+  stop (w);
+  must_be (stats ().probe_calls, ==, 1);
+
   /* asked in vain: the kernel is told */
   ping (p);
+  poll_once ();
   fill (p->io.fd);
   w->count = 0;
   start (w);
@@ -790,6 +819,7 @@ TEST (write_interest_beside_a_read_is_asked_about_before_the_kernel_is_told, COL
     {
       stop (w);
       ping (p);
+      poll_once ();
       w->count = 0;
       start (w);
       run_until (w->count, ==, 1);
