@@ -3,6 +3,7 @@
 All that a program gets is an environment: LD_LIBRARY_PATH, which names that libev, and LIBEV_FLAGS."""
 
 import functools
+import itertools
 import glob
 import os
 import re
@@ -149,8 +150,9 @@ class Program:
     def listener(self):
         """Who of it and its descendants listens, and on which TCP port: one that is free, picked by the kernel,
         so that no two ever race for one."""
-        ports = {'socket:[%s]' % fields[9]: int(fields[1].split(':')[1], 16)
-                 for fields in map(str.split, content('/proc/net/tcp').splitlines()) if fields[3] == '0A'}
+        with open('/proc/net/tcp') as sockets: # those that listen are the first, after a headline
+            listeners = list(itertools.takewhile(lambda fields: fields[3] in ('st', '0A'), map(str.split, sockets)))[1:]
+        ports = {'socket:[%s]' % fields[9]: int(fields[1].split(':')[1], 16) for fields in listeners}
         return next(((pid, ports[link]) for pid in tree(self.process.pid) for link in links(pid).values() if link in ports), None)
 
     def listening(self, ready=''):
