@@ -122,6 +122,24 @@ CHILD (grandchild_serves_its_own, ALL)
   ends_well (pid);
 }
 
+TEST (watcher_that_was_stopped_meanwhile_is_heard_after_ev_loop_fork, ALL)
+{
+  probe *p [] = { watch_socket (EV_READ), watch_kind (WORLD_DGRAM, EV_READ) };
+
+  settle (EV_A);
+
+  for (int i = 0; i < 2; ++i)
+    {
+      stop (p [i]);
+      settle (EV_A);
+      ev_loop_fork (EV_A);
+      settle (EV_A);
+      start (p [i]);
+      put (p [i]->peer);
+      told (p [i], EV_READ);
+    }
+}
+
 TEST (child_of_a_forkcheck_loop_need_not_say_so, ALL)
 {
   loop_with_flags (EVFLAG_FORKCHECK, 0);
