@@ -1233,7 +1233,7 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
     }
 
   /* not all is armed: ring for an outer loop, unless the bell of what was reaped still shows */
-  if ((nowait || loop_depth > 1) && linuxaio.rearm != LINUXAIO_LAST && (waits || !reaped) && linuxaio.bell >= 0)
+  if ((nowait || LINUXAIO_NESTED) && linuxaio.rearm != LINUXAIO_LAST && (waits || !reaped) && linuxaio.bell >= 0)
     linuxaio_bell_signal (EV_A);
 }
 

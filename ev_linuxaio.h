@@ -113,6 +113,13 @@ EV_CPP(})
 # define LINUXAIO_MSEC(seconds) (int)((seconds) * 1e3 + 0.9999)
 #endif
 
+/* whether ev_run runs inside of a callback of the same loop. a libev without EV_FEATURE_API does not know */
+#if EV_FEATURE_API
+# define LINUXAIO_NESTED (loop_depth > 1)
+#else
+# define LINUXAIO_NESTED 0
+#endif
+
 /*****************************************************************************/
 /* the ABI of the kernel */
 
