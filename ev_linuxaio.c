@@ -103,7 +103,7 @@ enum
   LINUXAIO_PRICE_CHANGE = 2,  /* a gain: for a change after an event, if epoll would have to hear of it */
   LINUXAIO_PRICE_ANEW   = 4,  /* for an fd that is set anew after an event */
   LINUXAIO_PRICE_CANCEL = 64, /* for an fd that is stopped, or set anew, in flight */
-  LINUXAIO_PRICE_WAIT   = 64, /* where the backend chooses, for an event that was not there when its request was submitted */
+  LINUXAIO_PRICE_WAIT   = 64, /* where the backend chooses, for an event that was not there at once */
   LINUXAIO_SCORE_ENTRY  = 32, /* backend chooses: this gets an fd into a ring, and 0 out of it again */
   LINUXAIO_SCORE_MAX    = 63
 };
@@ -678,7 +678,7 @@ linuxaio_to_epoll (EV_P_ int fd, enum linuxaio_place place)
   if (ecb_expect_true (fd_valid (fd)))
     linuxaio_tell_epoll (EV_A_ fd, 0);
   else
-    anfds [fd].emask = anfds [fd].events; /* closed, but not stopped: epoll_modify would kill it, epoll itself forgets it */
+    anfds [fd].emask = anfds [fd].events; /* closed, not stopped: epoll forgets it, epoll_modify would kill it */
 }
 
 /*
@@ -1191,10 +1191,11 @@ linuxaio_hold_all (EV_P_ int ask)
 }
 
 /*
- * A poll of a loop that has tried to make a ring, or with fds that the kernel does not hold yet. If it does not sleep and
- * nothing is on epoll, epoll_wait can report the bell only. The kernel signals that after it
- * has stored the event, so it may still show when the ring was read, and would for ever to an
- * outer loop. The first such poll that finds nothing takes it, and then one in LINUXAIO_SKIPS + 1.
+ * A poll of a loop that has tried to make a ring, or with fds that the kernel does not hold yet.
+ * If it does not sleep and nothing is on epoll, epoll_wait can report the bell only. The kernel
+ * signals that after it has stored the event: it may still show when the ring was read, and an
+ * outer loop would spin. The first such poll that finds nothing takes it, then one in
+ * LINUXAIO_SKIPS + 1.
  */
 ecb_noinline static void
 linuxaio_poll_all (EV_P_ ev_tstamp timeout)

@@ -210,27 +210,22 @@ TEST (embedded_loop_tells_what_is_unread_after_it_has_slept, EPOLL | LINUXAIO)
   probe *p = watch_socket (EV_READ);
 
   watch_kind (WORLD_DGRAM, EV_READ); /* on epoll: the loop looks there, too, and hears the bell */
-  put (p->peer);
 
-  while (!p->count)
+  for (put (p->peer); !p->count; )
     ev_run (EV_A_ EVRUN_ONCE);
 
   ev_embed_init (&embed, 0, loop);
   ev_embed_start (outer, &embed);
-  p->count = 0;
 
-  while (!p->count)
+  for (p->count = 0; !p->count; )
     ev_run (outer, EVRUN_ONCE);
 
   ev_timer_init (&timer, sleep_inside, 0., 0.);
-  ev_timer_start (EV_A_ &timer);
 
-  while (!timer.data)
+  for (ev_timer_start (EV_A_ &timer); !timer.data; )
     ev_run (outer, EVRUN_ONCE);
 
-  p->count = 0;
-
-  while (!p->count)
+  for (p->count = 0; !p->count; )
     ev_run (outer, EVRUN_ONCE);
 
   ev_embed_stop (outer, &embed);

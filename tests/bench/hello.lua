@@ -1,7 +1,6 @@
 -- an HTTP server in lua-ev: answers every request with the same
 local ev, socket = require "ev", require "socket"
 local answer = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nHello\n"
-
 local function serve(client)
   local line, failed, rest
   client:settimeout(0)

@@ -107,11 +107,10 @@ TEST (ring_that_could_not_be_made_is_made_later, COLD | MIXED)
     { FAULT_io_setup, EAGAIN }, { FAULT_io_setup, ENOMEM }, { FAULT_mmap    , ENOMEM }, { FAULT_madvise , ENOMEM },
     { FAULT_eventfd , EMFILE }, { FAULT_eventfd , ENFILE }, { FAULT_bell_add, ENOMEM }, { FAULT_bell_add, ENOSPC }
   };
+  pid_t pid;
 
   for (unsigned i = 0; i < sizeof (cases) / sizeof (cases [0]); ++i)
     {
-      pid_t pid;
-
       want_ring (cases [i].call, cases [i].error, FAULT_RING_GOOD);
       enter_rings (); /* asked again, in vain */
       must (ev_backend (EV_A) == EVBACKEND_LINUXAIO);
