@@ -69,9 +69,9 @@ static const char linuxaio_ident [] ecb_attribute ((__used__)) = "ev_linuxaio " 
 /* policy */
 
 /*
- * Requests asked of io_setup, and charged to fs.aio-max-nr: for the first ring one
- * page (127 entries; more if there are above 15 CPUs), for the others more, but not so many that cancelling is slow: it
- * takes 5 - 8 us for the youngest of 2000, as the kernel searches them (Linux 6.18).
+ * Requests asked of io_setup, and charged to fs.aio-max-nr: for the first ring one page (127
+ * entries; more if there are above 15 CPUs), for the others more, but not so many that cancelling
+ * is slow: it takes 5 - 8 us for the youngest of 2000, as the kernel searches them (Linux 6.18).
  */
 #ifndef EV_LINUXAIO_RING_FIRST
 # define EV_LINUXAIO_RING_FIRST 62
@@ -1144,7 +1144,7 @@ linuxaio_epoll_used (EV_P)
     {
       ANFD *anfd = anfds + linuxaio.epollfrom;
 
-      if (!left-- || (anfd->events | anfd->emask && anfd->aio.place != LINUXAIO_IN_RING))
+      if (!left-- || ((anfd->events | anfd->emask) && anfd->aio.place != LINUXAIO_IN_RING))
         return 1;
     }
 
@@ -1319,7 +1319,7 @@ linuxaio_change (EV_P_ int fd, int nev)
   if (linuxaio_fork_noticed (EV_A))
     return;
 
-  /* nothing is wanted that the kernel does not have, and nothing fires that is not wanted */
+  /* the kernel has all that is wanted, and nothing has fired that is not wanted any more */
   if (!((told ^ nev) & (nev | f->fired)))
     {
       if (!f->next && (in_ring ? linuxaio_lacks (EV_A_ fd) : linuxaio_may_enter (EV_A_ f)))
@@ -1363,7 +1363,7 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
       return;
     }
 
-  /* the number may be another file now */
+  /* the number may be another file now. before a ring is first tried there is less to ask */
   if (linuxaio.alive)
     {
       if (linuxaio_fork_noticed (EV_A))
