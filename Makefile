@@ -1,7 +1,7 @@
 # ev_linuxaio: a Linux AIO poll backend for libev.
 #
 #   make                    libev 4.33 with the backend, in build/inst
-#   make run                see it serve real traffic (less than two minutes)
+#   make run                see it serve real traffic (one to three minutes)
 #   make doctor             will programs use it here, and if not, why not? (PID=4711: a process)
 #   make try CMD="command"  a command of yours on epoll and on this, in turns
 #   make install            libraries, headers, manual and libev.pc into PREFIX and LIBDIR
