@@ -124,7 +124,7 @@ enum
  * polls without waiting that may skip epoll_wait if nothing is on epoll. it is called now and
  * then for the bell, which may show although nothing is in the rings
  */
-#define LINUXAIO_SKIPS 16
+#define LINUXAIO_SKIPS 31
 
 /*****************************************************************************/
 /* the seam to the kernel. Those that return an int return -errno on failure. */
@@ -991,9 +991,9 @@ linuxaio_complete (EV_P_ const struct io_event *event)
   fd_event (EV_A_ fd, events);
 }
 
-/* takes what is in the rings, returns whether there was something */
+/* hands over what is queued and takes what is in the rings, returns whether there was something */
 inline_speed int
-linuxaio_reap (EV_P)
+linuxaio_exchange (EV_P)
 {
   LINUXAIO_RING *ring;
   int reaped = 0;
@@ -1001,8 +1001,13 @@ linuxaio_reap (EV_P)
   for (ring = linuxaio.rings; ring; ring = ring->next)
     {
       const struct io_event *events = (const struct io_event *)(ring->map + 1);
-      uint32_t head = ring->map->head;
-      uint32_t tail = *(volatile uint32_t *)&ring->map->tail;
+      uint32_t head, tail;
+
+      if (ring->queuecnt)
+        linuxaio_submit (EV_A_ ring);
+
+      head = ring->map->head;
+      tail = *(volatile uint32_t *)&ring->map->tail;
 
       if (head == tail)
         continue;
@@ -1172,30 +1177,8 @@ linuxaio_fork_noticed (EV_P)
 static void linuxaio_resign (EV_P_ ev_tstamp timeout);
 
 /*
- * hands everything to the kernel. what the last errors put on the re-arm list again waits for
- * the next poll. ask: whether probes are asked
- */
-static void
-linuxaio_hold_all (EV_P_ int ask)
-{
-  LINUXAIO_RING *ring;
-
-  linuxaio_arm_all (EV_A);
-
-  if (linuxaio.probecnt)
-    linuxaio_probe (EV_A_ ask);
-
-  for (ring = linuxaio.rings; ring; ring = ring->next)
-    if (ring->queuecnt)
-      linuxaio_submit (EV_A_ ring);
-}
-
-/*
  * A poll of a loop that has tried to make a ring, or with fds that the kernel does not hold yet.
- * If it does not sleep and nothing is on epoll, epoll_wait can report the bell only. The kernel
- * signals that after it has stored the event: it may still show when the ring was read, and an
- * outer loop would spin. The first such poll that finds nothing takes it, then one in
- * LINUXAIO_SKIPS + 1.
+ * What the last errors put on the re-arm list again waits for the next poll.
  */
 ecb_noinline static void
 linuxaio_poll_all (EV_P_ ev_tstamp timeout)
@@ -1207,8 +1190,12 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
     return;
 
   linuxaio.patience = LINUXAIO_PATIENCE;
-  linuxaio_hold_all (EV_A_ !nowait);
-  reaped = linuxaio_reap (EV_A);
+  linuxaio_arm_all (EV_A);
+
+  if (linuxaio.probecnt)
+    linuxaio_probe (EV_A_ !nowait);
+
+  reaped = linuxaio_exchange (EV_A);
   ++linuxaio.turn; /* events that come from now on had to wait */
 
   /* do not sleep when fds are to be armed again, or the callbacks of killed ones are pending */
@@ -1216,7 +1203,7 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
     timeout = LINUXAIO_TS (0.);
 
   waits = timeout > LINUXAIO_TS (0.) || linuxaio_epoll_used (EV_A)
-       || (linuxaio.rearm == LINUXAIO_LAST && !linuxaio.skips--);
+       || (linuxaio.rearm == LINUXAIO_LAST && --linuxaio.skips < 0);
 
   if (ecb_expect_false (linuxaio.unusable))
     linuxaio_resign (EV_A_ timeout);
@@ -1225,7 +1212,7 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
       ++linuxaio.stats.epoll_calls;
       linuxaio.skips = LINUXAIO_SKIPS;
       epoll_poll (EV_A_ timeout);
-      linuxaio_reap (EV_A);
+      linuxaio_exchange (EV_A);
     }
   else
     {
@@ -1238,16 +1225,31 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
     linuxaio_bell_signal (EV_A);
 }
 
+/*
+ * A poll that does not sleep calls nothing if nothing is on epoll or in the rings: epoll_wait
+ * could report the bell only. The kernel signals that after it has stored the event: it may
+ * still show when the ring was read, and an outer loop would spin. The first such poll that
+ * finds nothing takes it, then one in LINUXAIO_SKIPS + 1.
+ */
 static void
 linuxaio_poll (EV_P_ ev_tstamp timeout)
 {
-  if (linuxaio.alive || linuxaio.probecnt || linuxaio.rearm != LINUXAIO_LAST)
+  if (linuxaio.rearm != LINUXAIO_LAST || linuxaio.probecnt)
     linuxaio_poll_all (EV_A_ timeout);
-  else
+  else if (!linuxaio.alive)
     {
       ++linuxaio.stats.epoll_calls;
       epoll_poll (EV_A_ timeout); /* the short way of a loop that is on epoll altogether */
     }
+  else if (timeout <= LINUXAIO_TS (0.) && linuxaio.skips > 0 && linuxaio.epollfrom >= anfdmax
+           && !linuxaio_forked (EV_A) && !linuxaio_ring_events (EV_A))
+    {
+      --linuxaio.skips;
+      EV_RELEASE_CB;
+      EV_ACQUIRE_CB;
+    }
+  else
+    linuxaio_poll_all (EV_A_ timeout);
 }
 
 /*****************************************************************************/
