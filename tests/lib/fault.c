@@ -177,16 +177,20 @@ fault_fence (int release)
 int
 fault_epoll_pwait2 (int epfd, struct epoll_event *events, int count, const struct timespec *ts, const sigset_t *mask)
 {
+  int result = -1;
+
   fault_timeout = ts->tv_sec * 1000000000 + ts->tv_nsec;
 
   if (hit (FAULT_epoll_pwait2))
     return -1;
 
-  if (epoll_pwait2)
-    return epoll_pwait2 (epfd, events, count, ts, mask);
-
   errno = ENOSYS;
-  return -1;
+
+  if (epoll_pwait2)
+    result = epoll_pwait2 (epfd, events, count, ts, mask);
+
+  fault_calls [FAULT_epoll_pwait2] -= result < 0 && errno == ENOSYS; /* before Linux 5.11. epoll_wait is called in its place */
+  return result;
 }
 
 int

@@ -847,12 +847,12 @@ TEST (busy_polling_goes_on_in_a_forked_child, RING)
   pid_t pid;
 
   reader ();
-  poll_once ();
   ev_linuxaio_busy_poll (EV_A_ 1e-9);
+  quieten ();
 
   for_child (pid)
     {
-      ev_loop_fork (EV_A);
+      poll_once (); /* notices the fork, although nothing is to be done */
       fault_reset ();
       poll_once ();
       poll_once ();
@@ -879,7 +879,7 @@ TEST (loop_with_a_ring_sleeps_for_less_than_a_millisecond, LINUXAIO)
   for (fault_timeout = 0; fault_timeout <= 0; ev_run (EV_A_ EVRUN_ONCE)) /* or the timer was over before it slept */
     counted (timer, &ticks, 0.0009, 0.);
 
-  must_be (fault_timeout, <=, 700000);
+  must_be (fault_timeout, <=, fault_calls [FAULT_epoll_pwait2] ? 700000 : 1000000);
 }
 
 TEST (number_without_a_file_is_told_before_the_loop_sleeps, RING)
