@@ -212,8 +212,9 @@ unsigned room_for_fds (unsigned want);   /* raises the limit, or skips the test 
 /*****************************************************************************/
 /* children */
 
-/* for_child (pid) { ... }: what a child does, which then leaves */
+/* for_child (pid) { ... }: what a child does, which then leaves. as_child { ... }: the parent waits for it to end well */
 #define for_child(pid) for ((pid) = child (); !(pid); fflush (0), _exit (0))
+#define as_child for (pid_t pid_ = child (); pid_ >= 0; pid_ = pid_ ? ends_well (pid_), -1 : (fflush (0), _exit (0), -1)) if (!pid_)
 
 pid_t child (void);                      /* fork */
 pid_t in_child (void (*body) (void));    /* the same for a function */

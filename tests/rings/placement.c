@@ -132,12 +132,11 @@ TEST (ring_has_room_for_as_many_requests_as_have_come_to_their_end, COLD)
 TEST (counters_of_a_forked_child_start_at_zero, RING)
 {
   probe *p = reader ();
-  pid_t pid;
 
   talk (p, 3);
   must_be (stats ().submitted, >, 0);
 
-  for_child (pid)
+  as_child
     {
       struct ev_linuxaio_stats s;
 
@@ -150,8 +149,6 @@ TEST (counters_of_a_forked_child_start_at_zero, RING)
       must_be (fault_calls [FAULT_io_destroy], ==, 0); /* a ring of the child may be at that address */
       must_be (s.epoll_fds, ==, 1);
     }
-
-  ends_well (pid);
   talk (p, 3);
   must_be (stats ().ring_fds, ==, 1);
 }
@@ -542,7 +539,6 @@ TEST (change_without_an_event_says_nothing, MIXED)
 TEST (fd_that_is_stopped_while_armed_again_and_again_leaves_the_ring, RING)
 {
   probe *p = reader ();
-  pid_t pid;
 
   for (int answer = 0; answer < 2; ++answer)
     {
@@ -561,13 +557,11 @@ TEST (fd_that_is_stopped_while_armed_again_and_again_leaves_the_ring, RING)
   /* until a child polls, its epoll set is that of its parent: what it changes there would not be told */
   fill (p->io.fd);
 
-  for_child (pid)
+  as_child
     {
       change (p, EV_WRITE);
       poll_once ();
     }
-
-  ends_well (pid);
   ping (p);
 }
 
@@ -844,13 +838,11 @@ TEST (write_interest_beside_a_read_is_asked_about_before_the_kernel_is_told, COL
 
 TEST (busy_polling_goes_on_in_a_forked_child, RING)
 {
-  pid_t pid;
-
   reader ();
   ev_linuxaio_busy_poll (EV_A_ 1e-9);
   quieten ();
 
-  for_child (pid)
+  as_child
     {
       poll_once (); /* notices the fork, although nothing is to be done */
       fault_reset ();
@@ -858,8 +850,6 @@ TEST (busy_polling_goes_on_in_a_forked_child, RING)
       poll_once ();
       must_be (stats ().ring_fds, ==, 1);
     }
-
-  ends_well (pid);
 }
 
 /* a ring makes timeouts finer, and busy polling is a part of them */

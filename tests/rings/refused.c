@@ -15,15 +15,11 @@
 static void
 serve_in_child (void)
 {
-  pid_t pid;
-
-  for_child (pid)
+  as_child
     {
       ev_loop_fork (EV_A);
       serve_crowd (SOME, 2);
     }
-
-  ends_well (pid);
 }
 
 /* a new loop, some readers, and a call that fails from now on when it wants a ring */
@@ -107,7 +103,6 @@ TEST (ring_that_could_not_be_made_is_made_later, COLD | MIXED)
     { FAULT_io_setup, EAGAIN }, { FAULT_io_setup, ENOMEM }, { FAULT_mmap    , ENOMEM }, { FAULT_madvise , ENOMEM },
     { FAULT_eventfd , EMFILE }, { FAULT_eventfd , ENFILE }, { FAULT_bell_add, ENOMEM }, { FAULT_bell_add, ENOSPC }
   };
-  pid_t pid;
 
   for (unsigned i = 0; i < sizeof (cases) / sizeof (cases [0]); ++i)
     {
@@ -118,10 +113,8 @@ TEST (ring_that_could_not_be_made_is_made_later, COLD | MIXED)
       must_be (fault_failures, >, 0);
       serve (0, SOME);
 
-      for_child (pid)
+      as_child
         talk (reader (), 1); /* without ev_loop_fork */
-
-      ends_well (pid);
 
       fault_mend (cases [i].call);
       enter_rings ();
