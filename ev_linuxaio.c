@@ -557,33 +557,34 @@ linuxaio_queue (EV_P_ LINUXAIO_RING *ring, LINUXAIO_REQUEST *r)
   --ring->room;
 }
 
-/* takes count requests off a queue, from the one at that index on */
+/* takes the first count requests off a queue */
 inline_size void
-linuxaio_unqueue (LINUXAIO_RING *ring, int index, int count)
+linuxaio_unqueue (LINUXAIO_RING *ring, int count)
 {
   ring->queuecnt -= count;
 
-  if (ring->queuecnt > index)
-    memmove (ring->queue + index, ring->queue + index + count, sizeof (*ring->queue) * (ring->queuecnt - index));
+  if (ring->queuecnt)
+    memmove (ring->queue, ring->queue + count, sizeof (*ring->queue) * ring->queuecnt);
 }
 
-/* takes a request back if it is still in a queue. returns whether it was */
+/*
+ * Takes a request back if it is still in a queue, returns whether it was. Then it is the first
+ * there: each poll empties the queues, and only an error for one request of an fd, which is
+ * off the queue by then, has the next one, the other of that fd, taken back.
+ */
 static int
 linuxaio_retract (LINUXAIO_REQUEST *r)
 {
   LINUXAIO_RING *ring = r->ring;
-  int i;
 
-  for (i = 0; i < ring->queuecnt; ++i)
-    if (ring->queue [i] == &r->iocb)
-      {
-        linuxaio_unqueue (ring, i, 1);
-        ++ring->room;
-        r->phase = LINUXAIO_IDLE;
-        return 1;
-      }
+  if (!ring->queuecnt || ring->queue [0] != &r->iocb)
+    return 0;
 
-  return 0;
+  linuxaio_unqueue (ring, 1);
+  ++ring->room;
+  r->phase = LINUXAIO_IDLE;
+
+  return 1;
 }
 
 /*
@@ -773,7 +774,7 @@ linuxaio_submit_error (EV_P_ LINUXAIO_RING *ring, int error)
     {
       LINUXAIO_REQUEST *r = (LINUXAIO_REQUEST *)ring->queue [0];
 
-      linuxaio_unqueue (ring, 0, 1);
+      linuxaio_unqueue (ring, 1);
       r->phase = LINUXAIO_IDLE;
 
       if (full)
@@ -798,7 +799,7 @@ linuxaio_submit (EV_P_ LINUXAIO_RING *ring)
       else
         {
           linuxaio.stats.submitted += res;
-          linuxaio_unqueue (ring, 0, res);
+          linuxaio_unqueue (ring, res);
         }
     }
 }

@@ -446,6 +446,9 @@ PRETENDED (refused_request_takes_that_of_the_other_direction_along, FULL / 2, EV
   fault_arrange (FAULT_io_submit, EAGAIN, 1, 1);
   enter_rings ();
   must_be (kernel.made, ==, 1);
+  fault_mend (FAULT_io_submit);
+  enter_rings ();
+  must (held (p [0], POLLIN) && held (p [1], POLLIN) && kernel.made == 1);
 }
 
 /*****************************************************************************/
