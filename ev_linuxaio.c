@@ -569,8 +569,8 @@ linuxaio_unqueue (LINUXAIO_RING *ring, int count)
 
 /*
  * Takes a request back if it is still in a queue, returns whether it was. Then it is the first
- * there: each poll empties the queues, and only an error for one request of an fd, which is
- * off the queue by then, has the next one, the other of that fd, taken back.
+ * there: queues are empty outside of a poll, and inside of one a request is taken back only
+ * after the one before it, of the same fd, was refused.
  */
 static int
 linuxaio_retract (LINUXAIO_REQUEST *r)
