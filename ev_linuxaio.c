@@ -319,6 +319,7 @@ typedef struct linuxaio_ring
 static int
 linuxaio_bell_register (EV_P)
 {
+  linuxaio.skips = 0; /* it shows at once if it was signalled before */
   return evsys_epoll_ctl (backend_fd, EPOLL_CTL_ADD, linuxaio.bell, EPOLLIN | EPOLLET, LINUXAIO_BELL);
 }
 
@@ -328,6 +329,8 @@ linuxaio_bell_signal (EV_P)
 {
   const uint64_t one = 1;
   int unused ecb_unused = write (linuxaio.bell, &one, sizeof (one));
+
+  linuxaio.skips = 0;
 }
 
 /* makes the page that tells of forks, returns 0 or an error */
@@ -1179,7 +1182,7 @@ static void linuxaio_resign (EV_P_ ev_tstamp timeout);
 
 /*
  * A poll of a loop that has tried to make a ring, or with fds that the kernel does not hold yet.
- * What the last errors put on the re-arm list again waits for the next poll.
+ * What errors of linuxaio_exchange put on the re-arm list again waits for the next poll.
  */
 ecb_noinline static void
 linuxaio_poll_all (EV_P_ ev_tstamp timeout)
@@ -1213,7 +1216,7 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
       ++linuxaio.stats.epoll_calls;
       linuxaio.skips = LINUXAIO_SKIPS;
       epoll_poll (EV_A_ timeout);
-      linuxaio_exchange (EV_A);
+      linuxaio_exchange (EV_A); /* nothing was queued meanwhile */
     }
   else
     {
@@ -1227,10 +1230,10 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
 }
 
 /*
- * A poll that does not sleep calls nothing if nothing is on epoll or in the rings: epoll_wait
- * could report the bell only. The kernel signals that after it has stored the event: it may
- * still show when the ring was read, and an outer loop would spin. The first such poll that
- * finds nothing takes it, then one in LINUXAIO_SKIPS + 1.
+ * As a rule a poll that does not sleep makes no call if nothing is on epoll or in the rings:
+ * epoll_wait could report the bell only. But the bell may show for events that were read
+ * already, as the kernel signals it after it has stored them, and an outer loop would spin. The
+ * first such poll that finds nothing takes it, then one in LINUXAIO_SKIPS + 1.
  */
 static void
 linuxaio_poll (EV_P_ ev_tstamp timeout)

@@ -652,13 +652,21 @@ epoll_is_readable (void)
 PRETENDED (epoll_fd_is_readable_while_there_is_an_event, 2, EV_READ)
 {
   int fd = eventfd (0, EFD_CLOEXEC);
+  struct ev_loop *outer = ev_loop_new (EVBACKEND_SELECT);
+  ev_embed embed;
 
+  ev_embed_init (&embed, 0, loop);
   run ();
 
   for (int round = 0; round < 10; ++round)
     {
       if (round == 3)
         ev_loop_fork (EV_A);
+      else if (round == 4)
+        ev_embed_start (outer, &embed);
+
+      if (round)
+        run (); /* once is enough, if nothing is there */
 
       /* with something on epoll, epoll is asked each time */
       if (round == 5)
@@ -678,6 +686,8 @@ PRETENDED (epoll_fd_is_readable_while_there_is_an_event, 2, EV_READ)
     }
 
   must (!epoll_is_readable ());
+  ev_embed_stop (outer, &embed);
+  ev_loop_destroy (outer);
   close (fd);
 }
 
