@@ -29,12 +29,13 @@ debian ()
     || { rm -rf "$dir"; tail -n 5 "$dir.log" >&2; die "cannot make $dir"; }
 }
 
-# machine ARCHITECTURE: qemu up to the kernel, and after -- the kernel's console
+# machine ARCHITECTURE: qemu up to the kernel, and after -- the kernel's console. On x86 one
+# thread for both processors: in two, the kernel may meet an int3 in code that it has just changed
 machine ()
 {
   case $1 in
-    amd64)   echo "qemu-system-x86_64 -accel ${ACCEL:-tcg} -cpu max -- ttyS0 syscall.x32=y" ;;
-    i386)    echo "qemu-system-i386 -cpu max -- ttyS0" ;;
+    amd64)   echo "qemu-system-x86_64 -accel ${ACCEL:-tcg,thread=single} -cpu max -- ttyS0 syscall.x32=y" ;;
+    i386)    echo "qemu-system-i386 -accel ${ACCEL:-tcg,thread=single} -cpu max -- ttyS0" ;;
     arm64)   echo "qemu-system-aarch64 -M virt -cpu cortex-a72 -- ttyAMA0" ;;
     armhf)   echo "qemu-system-arm -M virt -cpu cortex-a15 -- ttyAMA0" ;;
     s390x)   echo "qemu-system-s390x -cpu max -- ttysclp0" ;;
