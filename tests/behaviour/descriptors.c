@@ -6,7 +6,6 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
  */
 #include <linux/perf_event.h>
-#include <sys/ioctl.h>
 
 #include "fixture.h"
 

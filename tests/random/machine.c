@@ -165,14 +165,21 @@ owe_everybody (int forget)
   tally->deliveries += owed;
 }
 
-/* an event that is still owed, but that poll does not report any more, is not owed any more */
+/*
+ * What poll does not report any more is not owed any more. in the end: nor is room in a TCP socket
+ * with data on its way, of which no wake-up tells (seen with epoll as well, on a slow arm64)
+ */
 static void
-forgive_the_past (void)
+forgive_the_past (int in_the_end)
 {
   for (int i = 0; i < activecnt; ++i)
     {
       struct watcher *w = active [i];
       int gone = w->want ? w->want & ~events_of (world_poll (w->slot)) : 0;
+      int queued;
+
+      if (in_the_end && world [w->slot].kind == WORLD_TCP && !ioctl (w->io.fd, TIOCOUTQ, &queued) && queued)
+        gone |= w->want & EV_WRITE;
 
       w->want &= ~gone;
       owed -= directions (gone);
@@ -389,7 +396,7 @@ run_for (double seconds)
 static void
 fail_lost (void)
 {
-  forgive_the_past (); /* a full TCP socket was writable for a moment, before the loop slept */
+  forgive_the_past (1);
   fail_if (owed_others [OWED_TIMER], "lost: the timer was never seen");
   fail_if (owed_others [OWED_ASYNC], "lost: the async was never seen");
   fail_if (owed_others [OWED_SIGNAL], "lost: the signal was never seen");
@@ -418,7 +425,7 @@ settle (int block)
       if (runs > EAGER_RUNS)
         {
           nanosleep (&pause, 0);
-          forgive_the_past ();
+          forgive_the_past (0);
         }
 
       if (all_owed () && machine_now () > deadline)
