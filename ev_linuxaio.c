@@ -1206,7 +1206,7 @@ linuxaio_poll_all (EV_P_ ev_tstamp timeout)
   if (linuxaio.rearm != LINUXAIO_LAST || fdchangecnt)
     timeout = LINUXAIO_TS (0.);
 
-  waits = timeout > LINUXAIO_TS (0.) || linuxaio_epoll_used (EV_A)
+  waits = timeout > LINUXAIO_TS (0.) || !linuxaio.alive || linuxaio_epoll_used (EV_A)
        || (linuxaio.rearm == LINUXAIO_LAST && --linuxaio.skips < 0);
 
   if (ecb_expect_false (linuxaio.unusable))
@@ -1322,9 +1322,6 @@ linuxaio_change (EV_P_ int fd, int nev)
   int in_ring = f->place == LINUXAIO_IN_RING;
   int told = anfds [fd].emask;
 
-  if (linuxaio_fork_noticed (EV_A))
-    return;
-
   /* the kernel has all that is wanted, and nothing has fired that is not wanted any more */
   if (!((told ^ nev) & (nev | f->fired)))
     {
@@ -1351,7 +1348,7 @@ linuxaio_change (EV_P_ int fd, int nev)
 
   if (in_ring || linuxaio_may_enter (EV_A_ f))
     linuxaio_rearm (EV_A_ fd);
-  else
+  else if (!linuxaio_fork_noticed (EV_A))
     linuxaio_tell_epoll (EV_A_ fd, told & (EV_READ | EV_WRITE));
 }
 
@@ -1380,9 +1377,9 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
           linuxaio_renew (EV_A_ fd, nev);
           return;
         }
-    }
 
-  f->place = LINUXAIO_ANEW;
+      linuxaio.epollfrom = 0;
+    }
 
   if (f->fired)
     {
@@ -1390,13 +1387,14 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
       f->fired = 0;
     }
 
-  if (ecb_expect_false (linuxaio_may_enter (EV_A_ f)))
-    linuxaio_rearm (EV_A_ fd);
-  else if (nev)
+  f->place = LINUXAIO_ON_EPOLL;
+
+  if (nev && ecb_expect_true (!linuxaio_may_enter (EV_A_ f)))
+    epoll_modify (EV_A_ fd, oev, nev); /* linuxaio_tell_epoll takes more instructions */
+  else
     {
-      f->place = LINUXAIO_ON_EPOLL;
-      linuxaio.epollfrom = 0;
-      epoll_modify (EV_A_ fd, oev, nev); /* linuxaio_tell_epoll takes more instructions */
+      f->place = LINUXAIO_ANEW; /* also if it is stopped: what comes next is new to epoll */
+      linuxaio_rearm (EV_A_ fd);
     }
 }
 

@@ -209,7 +209,7 @@ struct linuxaio_state
   int skips;                 /* polls that may still skip epoll_wait if they find nothing */
 
   int rearm;                 /* first fd + 1 of the re-arm list: what the next poll looks at */
-  int epollfrom;             /* epoll has no fd below this one */
+  int epollfrom;             /* epoll has no fd below this one. 0 before a ring is first tried */
   unsigned turn;             /* goes up when a poll has submitted to the rings, and read them */
   int threshold;             /* score that gets an fd into a ring: 0 unless the backend chooses */
   int wishes;                /* events, on epoll, of fds that should be in a ring; stops at EV_LINUXAIO_WORTH */

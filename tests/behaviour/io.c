@@ -63,6 +63,20 @@ TEST (descriptors_far_apart_are_served, ALL)
     talk (p [i], 1);
 }
 
+TEST (poll_that_does_not_wait_tells_of_a_watcher_just_started, ALL)
+{
+  probe *p;
+
+  for (int i = 0; i < 8; ++i, ev_run (EV_A_ EVRUN_NOWAIT))
+    stop (reader ()); /* there is nothing to look at */
+
+  p = reader ();
+  stop (reader ());
+  put (p->peer);
+  ev_run (EV_A_ EVRUN_NOWAIT);
+  must_be (p->count, ==, 1);
+}
+
 /* however small or full the rings are meanwhile */
 TEST (thousands_of_fds_come_one_by_one_and_go_again, ALL)
 {
