@@ -49,6 +49,7 @@ static ev_async async_w;
 static ev_signal signal_w;
 static ev_prepare prepare_w;
 static ev_check check_w;
+static ev_fork fork_w;
 
 static const unsigned char *pc, *pc_end;
 static int inner, inner_where;      /* operations to be run inside the next callback, and of which kind */
@@ -61,6 +62,7 @@ static int shared;                  /* the loop has a lock, as those that thread
 static int unlocked, releases;      /* it is given away; how often it was, in this run of the loop */
 static int frozen;                  /* forked child: the files belong to the parent */
 static int outside, changed;        /* an outer loop waits, for the epoll fd of this one, which has to be run after changes */
+static int outside_fd;              /* that is this one, -1: it is not known */
 static pid_t children [16];
 static int childcnt;
 
@@ -265,6 +267,7 @@ io_cb (EV_P_ ev_io *io, int revents)
 
 static void prepare_cb (EV_P_ ev_prepare *w, int revents) { run_inner (1); }
 static void check_cb   (EV_P_ ev_check   *w, int revents) { run_inner (2); }
+static void fork_cb    (EV_P_ ev_fork    *w, int revents) { outside_fd = -1; } /* libev is about to make a new epoll set */
 static void guard_cb   (EV_P_ ev_timer   *w, int revents) { *(int *)w->data = 1; }
 static void timer_cb   (EV_P_ ev_timer   *w, int revents) { owed_others [OWED_TIMER ] = 0; run_inner (0); }
 static void async_cb   (EV_P_ ev_async   *w, int revents) { owed_others [OWED_ASYNC ] = 0; }
@@ -302,20 +305,6 @@ machine_now (void)
   return ts.tv_sec + ts.tv_nsec * 1e-9;
 }
 
-/* what an outer loop would wait for, now: libev makes a new one from time to time */
-static int
-epoll_fd (void)
-{
-  struct ev_loop *outer = ev_loop_new (EVFLAG_NOENV | EVBACKEND_SELECT);
-  ev_embed embed;
-
-  ev_embed_init (&embed, 0, loop);
-  ev_embed_start (outer, &embed);
-  ev_embed_stop (outer, &embed);
-  ev_loop_destroy (outer);
-  return embed.io.fd;
-}
-
 /* in the way of a program that has a loop of its own: returns 0 if there was nothing to see for it in all that time */
 static int
 run_from_outside (double seconds)
@@ -338,7 +327,20 @@ run_from_outside (double seconds)
     if (world [active [i]->slot].kind >= WORLD_MEMFD)
       seconds = 0;
 
-  p.fd = epoll_fd ();
+  /* ev_embed tells the descriptor, and makes it readable: it is asked only for a new one */
+  if (outside_fd < 0)
+    {
+      struct ev_loop *outer = ev_loop_new (EVFLAG_NOENV | EVBACKEND_SELECT);
+      ev_embed embed;
+
+      ev_embed_init (&embed, 0, loop);
+      ev_embed_start (outer, &embed);
+      ev_embed_stop (outer, &embed);
+      ev_loop_destroy (outer);
+      outside_fd = embed.io.fd;
+    }
+
+  p.fd = outside_fd;
 
   while ((res = poll (&p, 1, seconds * 1e3)) < 0)
     ;
@@ -1186,6 +1188,9 @@ start_helpers (int with_signals)
   ev_prepare_start (loop, &prepare_w);
   ev_check_init (&check_w, check_cb);
   ev_check_start (loop, &check_w);
+  ev_fork_init (&fork_w, fork_cb);
+  ev_fork_start (loop, &fork_w);
+  outside_fd = -1;
   ev_init (&timer_w, timer_cb);
   ev_async_init (&async_w, async_cb);
   ev_async_start (loop, &async_w);
@@ -1209,11 +1214,10 @@ stop_helpers (void)
 static void
 drain (void)
 {
-  for (int tries = 0; stats ().in_flight && !fault_used; ++tries)
-    {
-      fail_if (tries > options->patience_ms, "requests are in flight, but everything is stopped");
-      run_for (0.001);
-    }
+  double deadline = machine_now () + options->patience_ms * 1e-3;
+
+  for (; stats ().in_flight && !fault_used; run_for (0.001))
+    fail_if (machine_now () > deadline, "requests are in flight, but everything is stopped");
 }
 
 /* the end: half of the programs leave their watchers running */

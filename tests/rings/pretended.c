@@ -652,7 +652,7 @@ epoll_is_readable (void)
 }
 
 /* an outer loop waits for the epoll fd: it has to be readable as long as there is something, and no longer */
-PRETENDED (epoll_fd_is_readable_while_there_is_an_event, 2, EV_READ)
+PRETENDED (epoll_fd_is_readable_while_there_is_an_event, 3, EV_READ)
 {
   int fd = eventfd (0, EFD_CLOEXEC);
   struct ev_loop *outer = ev_loop_new (EVBACKEND_SELECT);
@@ -663,7 +663,13 @@ PRETENDED (epoll_fd_is_readable_while_there_is_an_event, 2, EV_READ)
 
   for (int round = 0; round < 10; ++round)
     {
-      if (round == 3)
+      if (round == 2)
+        {
+          stop (p [2]);
+          answer_cancels (); /* with an event for nobody */
+          run ();
+        }
+      else if (round == 3)
         ev_loop_fork (EV_A);
       else if (round == 4)
         ev_embed_start (outer, &embed);
