@@ -752,38 +752,39 @@ linuxaio_enter (EV_P_ int fd)
  * What an error of io_submit means for the request that it is about, the first of the queue.
  * EAGAIN (or 0, which the kernel does not say): the ring takes no more until something
  * of it completes, and the whole queue goes on the re-arm list, so that linuxaio_arm
- * finds another ring for it, or epoll. Anything else: the file is not for a ring, or was
- * closed, or a filter forbids the call by now.
+ * finds another ring for it, or epoll. If nothing of it is in flight, the kernel has no memory,
+ * not even for one, and epoll serves them at once. Anything else: the file is not for a ring,
+ * or was closed, or a filter forbids the call by now.
  */
 ecb_cold static void
 linuxaio_submit_error (EV_P_ LINUXAIO_RING *ring, int error)
 {
   int full  = !error || error == -EAGAIN;
-  int count = full ? ring->queuecnt : 1;
+  int empty = ring->room + ring->withheld + ring->queuecnt == ring->capacity;
 
-  linuxaio.stats.refused += count;
-  ring->room += count;
+  do
+    {
+      LINUXAIO_REQUEST *r = (LINUXAIO_REQUEST *)ring->queue [0];
+
+      linuxaio_unqueue (ring, 1);
+      ++ring->room;
+      ++linuxaio.stats.refused;
+      r->phase = LINUXAIO_IDLE;
+
+      if (full && !empty)
+        linuxaio_rearm (EV_A_ r->iocb.aio_fildes);
+      else
+        linuxaio_to_epoll (EV_A_ r->iocb.aio_fildes, full ? LINUXAIO_ON_EPOLL : LINUXAIO_EPOLL_REFUSED);
+    }
+  while (full && ring->queuecnt);
 
   if (full)
     {
       ring->withheld += ring->room;
       ring->room = 0;
 
-      if (ring->withheld == ring->capacity)
-        linuxaio.wishes = 0; /* the kernel has no memory, not even for one: no other ring for some time */
-    }
-
-  while (count--)
-    {
-      LINUXAIO_REQUEST *r = (LINUXAIO_REQUEST *)ring->queue [0];
-
-      linuxaio_unqueue (ring, 1);
-      r->phase = LINUXAIO_IDLE;
-
-      if (full)
-        linuxaio_rearm (EV_A_ r->iocb.aio_fildes);
-      else
-        linuxaio_to_epoll (EV_A_ r->iocb.aio_fildes, LINUXAIO_EPOLL_REFUSED);
+      if (empty)
+        linuxaio.wishes = 0; /* no other ring for some time */
     }
 }
 
