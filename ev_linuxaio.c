@@ -1389,7 +1389,6 @@ linuxaio_modify (EV_P_ int fd, int oev, int nev)
     }
 
   f->place = LINUXAIO_ON_EPOLL;
-
   if (nev && ecb_expect_true (!linuxaio_may_enter (EV_A_ f)))
     epoll_modify (EV_A_ fd, oev, nev); /* linuxaio_tell_epoll takes more instructions */
   else
